@@ -1,0 +1,51 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error is one fault of a configuration file. It shows no secret.
+type Error struct {
+	File    string
+	Line    int // from 1
+	Column  int // from 1, in characters
+	Message string
+	Excerpt string // the line and, below it, a caret under the fault; what may be secret is masked
+}
+
+// Error returns file:line:column: message.
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
+}
+
+// ErrorList is all the faults of one file, in the order of the file, each once.
+type ErrorList []*Error
+
+// Error returns each fault with its excerpt:
+//
+//	prober.yml:4:5: unknown key "intervall" in probes.chat; did you mean "interval"?
+//	        intervall: 15s
+//	        ^
+func (l ErrorList) Error() string {
+	var b strings.Builder
+	for i, e := range l {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(e.Error())
+		for line := range strings.Lines(e.Excerpt) {
+			b.WriteString("\n" + strings.TrimRight("    "+line, " \n"))
+		}
+	}
+	return b.String()
+}
+
+// Unwrap returns the faults, for errors.As.
+func (l ErrorList) Unwrap() []error {
+	list := make([]error, len(l))
+	for i, e := range l {
+		list[i] = e
+	}
+	return list
+}

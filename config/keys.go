@@ -1,0 +1,65 @@
+package config
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/llmprober/llm_prober/config/internal/fields"
+)
+
+// everyKey calls f with each key that a configuration can have: the path of its mapping, and the type of its value.
+func everyKey(f func(path, key string, t reflect.Type)) {
+	var visit func(t reflect.Type, path string)
+	visit = func(t reflect.Type, path string) {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if _, ok := scalarOf(t); ok {
+			return
+		}
+		switch t.Kind() {
+		case reflect.Slice:
+			visit(t.Elem(), path+"[]")
+		case reflect.Map:
+			visit(t.Elem(), join(path, "<name>"))
+		case reflect.Struct:
+			known, rest := fields.Of(t)
+			for _, k := range known {
+				f(path, k.Key, k.Type)
+				visit(k.Type, join(path, k.Key))
+			}
+			if rest != nil {
+				visit(rest, join(path, "<name>"))
+			}
+		}
+	}
+	visit(reflect.TypeFor[Config](), "")
+}
+
+// placesOf lists the mappings that take a key, the outermost ones first, three at most.
+func placesOf(key string) []string {
+	var places []string
+	everyKey(func(path, k string, _ reflect.Type) {
+		if k == key {
+			places = append(places, cmp.Or(path, "the top of the file"))
+		}
+	})
+	slices.SortStableFunc(places, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") })
+	return places[:min(len(places), 3)]
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func in(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " in " + path
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Options are what a configuration takes from its surroundings.
+type Options struct {
+	// LookupEnv finds the environment variables that secrets refer to. Nil: none is set.
+	LookupEnv func(name string) (value string, ok bool)
+
+	// Dir is where relative file names in the configuration start. Empty: they stay as they are.
+	Dir string
+}
+
+// Load reads, completes and checks the configuration in a file. It changes nothing and keeps nothing, so it serves
+// checking, starting and reloading alike. A file that can be read but is wrong gives an ErrorList.
+//
+// Environment variables are the process's; relative file names start in the file's directory.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load configuration: %w", err)
+	}
+	return Parse(path, data, Options{LookupEnv: os.LookupEnv, Dir: filepath.Dir(path)})
+}
+
+// Parse is Load for data that has been read. Errors call it name. The error, if any, is an ErrorList.
+func Parse(name string, data []byte, opts Options) (*Config, error) {
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	src := newSource(name, data)
+	if f := unreadable(data); f != nil {
+		return nil, src.errors(faults{*f}, nil)
+	}
+	doc, syntax := parseYAML(data)
+	if syntax != nil {
+		return nil, src.errors(faults{*syntax}, nil)
+	}
+	if doc.root == nil || doc.root.isNull() {
+		return nil, src.errors(faults{{1, 1, `the file is empty; it needs "probes" and "targets"`}}, nil)
+	}
+
+	c, found := build(doc, opts)
+	if found = append(doc.faults, found...); len(found) > 0 {
+		return nil, src.errors(found, doc)
+	}
+	for _, t := range c.Targets {
+		t.HTTP.SetDirectory(opts.Dir)
+		if t.Engine != nil {
+			t.Engine.HTTP.SetDirectory(opts.Dir)
+		}
+	}
+	c.warnings = src.errors(warnings(c, doc.root), doc)
+	return c, nil
+}
+
+// build makes a Config of a document, in as far as it is sound, and says where it is not.
+func build(doc *document, opts Options) (*Config, faults) {
+	lookup := opts.LookupEnv
+	if lookup == nil {
+		lookup = func(string) (string, bool) { return "", false }
+	}
+	s := &shape{lookup: lookup, secrets: map[*node]string{}}
+	s.checkConfig(doc.root)
+	if len(doc.faults)+len(s.faults) == 0 {
+		s.reveal()
+	}
+	found := s.faults
+	for _, target := range doc.root.get("targets").sound() {
+		found = append(found, checkHeaders(target)...)
+	}
+
+	c := &Config{}
+	found = append(found, decode(doc.root, c)...)
+	applyDefaults(c, doc.root)
+	found = append(found, validate(c, doc.root)...)
+	return c, found
+}

@@ -1,0 +1,154 @@
+package config
+
+import "fmt"
+
+// node is one value of the file, with its place. Aliases and merge keys are resolved, so a node has one parent.
+type node struct {
+	kind      kind
+	tag       string // what YAML takes a scalar for: !!null, !!bool, !!int, !!float, !!str or !!timestamp
+	text      string // scalar
+	line, col int    // from 1; columns count characters
+	flow      bool   // written inside {} or []
+
+	key      *node   // the key of a mapping's value
+	again    int     // of a mapping's value whose key was set before: the line in which it was
+	children []*node // the values of a mapping, the items of a list
+
+	bad  bool   // a fault was reported: the value is not decoded, and no rule looks at it
+	want kind   // of an item that is bad: the kind of empty value that stands for it
+	mask string // what is shown of it in place of its text; "" shows the text
+}
+
+type kind int
+
+const (
+	scalarNode kind = iota
+	listNode
+	mappingNode
+)
+
+func (k kind) String() string {
+	switch k {
+	case listNode:
+		return "a list"
+	case mappingNode:
+		return "a mapping"
+	default:
+		return "a value"
+	}
+}
+
+// hidden masks what may be a secret: the value of a key that nobody knows, or one where none belongs.
+// Every scalar begins so; it is unmasked when it is known to be none.
+const hidden = "<hidden>"
+
+// get returns the value of a key if it is there and sound, else nil. A nil node has no keys.
+func (n *node) get(key string) *node {
+	if n == nil || n.bad || n.kind != mappingNode {
+		return nil
+	}
+	for _, c := range n.children {
+		if c.key.text == key && !c.bad {
+			return c
+		}
+	}
+	return nil
+}
+
+// item returns an item of a list if it is there and sound, else nil.
+func (n *node) item(i int) *node {
+	if n == nil || n.bad || n.kind != listNode || i >= len(n.children) || n.children[i].bad {
+		return nil
+	}
+	return n.children[i]
+}
+
+// has reports whether a key is written, sound or not.
+func (n *node) has(key string) bool {
+	if n == nil {
+		return false
+	}
+	for _, c := range n.children {
+		if c.key != nil && c.key.text == key {
+			return true
+		}
+	}
+	return false
+}
+
+// keys lists the keys of a mapping, sound or not.
+func (n *node) keys() []string {
+	var keys []string
+	if n == nil || n.kind != mappingNode {
+		return nil
+	}
+	for _, c := range n.children {
+		keys = append(keys, c.key.text)
+	}
+	return keys
+}
+
+// sound returns the sound values of a mapping or list.
+func (n *node) sound() []*node {
+	var sound []*node
+	if n == nil || n.bad {
+		return nil
+	}
+	for _, c := range n.children {
+		if !c.bad {
+			sound = append(sound, c)
+		}
+	}
+	return sound
+}
+
+// isNull reports whether n is no value at all.
+func (n *node) isNull() bool { return n.kind == scalarNode && n.tag == "!!null" }
+
+// maskValues masks all values below n as secrets.
+func (n *node) maskValues() {
+	if n.kind == scalarNode {
+		n.mask = secretToken
+	}
+	for _, c := range n.children {
+		c.maskValues()
+	}
+}
+
+// each calls f for n, its keys and all below.
+func (n *node) each(f func(*node)) {
+	f(n)
+	for _, c := range n.children {
+		if c.key != nil {
+			c.key.each(f)
+		}
+		c.each(f)
+	}
+}
+
+// fault is something wrong at a place of the file.
+type fault struct {
+	line, col int
+	message   string
+}
+
+// faults collects.
+type faults []fault
+
+// add reports a fault at n and marks n as bad.
+func (f *faults) add(n *node, format string, args ...any) {
+	n.bad = true
+	f.note(n, format, args...)
+}
+
+// note reports a fault at n and leaves n sound.
+func (f *faults) note(n *node, format string, args ...any) {
+	message := []rune(fmt.Sprintf(format, args...))
+	if len(message) > maxMessage {
+		message = append(message[:maxMessage-3], []rune("...")...)
+	}
+	*f = append(*f, fault{n.line, n.col, string(message)})
+}
+
+// maxMessage is how many characters a message has at most: it may quote what is written in the file.
+const maxMessage = 400

@@ -1,0 +1,79 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+
+	commoncfg "github.com/prometheus/common/config"
+)
+
+// A configuration can be printed, logged and served: whatever the verb or the encoder, secrets come out as <secret>.
+
+// String is the effective configuration as YAML, defaults included.
+func (c *Config) String() string { return encodeYAML(c) }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (c Config) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
+
+// String is the effective target as YAML.
+func (t *Target) String() string { return encodeYAML(t) }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (t Target) Format(f fmt.State, _ rune) { io.WriteString(f, t.String()) }
+
+// MarshalYAML hides what Prometheus' types would show.
+func (t Target) MarshalYAML() (any, error) {
+	type plain Target
+	t.redact()
+	return plain(t), nil
+}
+
+// MarshalJSON hides what Prometheus' types would show.
+func (t Target) MarshalJSON() ([]byte, error) {
+	type plain Target
+	t.redact()
+	return json.Marshal(plain(t))
+}
+
+// redact hides what Prometheus' types would show. It is for a copy of a target.
+func (t *Target) redact() {
+	t.HTTP = redacted(t.HTTP)
+	if t.Engine != nil {
+		e := *t.Engine
+		e.HTTP = redacted(e.HTTP)
+		t.Engine = &e
+	}
+}
+
+// redacted returns h without the secrets that are no Secret by type: who is named in a proxy's URL,
+// and the parameters and claims of OAuth 2, which hold passwords in some of its flows.
+func redacted(h HTTPClientConfig) HTTPClientConfig {
+	h.ProxyURL = redactedURL(h.ProxyURL)
+	if h.OAuth2 == nil {
+		return h
+	}
+	o := *h.OAuth2
+	o.ProxyURL = redactedURL(o.ProxyURL)
+	o.EndpointParams = maps.Clone(o.EndpointParams)
+	for k := range o.EndpointParams {
+		o.EndpointParams[k] = secretToken
+	}
+	o.Claims = maps.Clone(o.Claims)
+	for k := range o.Claims {
+		o.Claims[k] = secretToken
+	}
+	h.OAuth2 = &o
+	return h
+}
+
+func redactedURL(u commoncfg.URL) commoncfg.URL {
+	if u.URL == nil || u.User == nil {
+		return u
+	}
+	shown := *u.URL
+	shown.User = url.User("xxxxx")
+	return commoncfg.URL{URL: &shown}
+}
