@@ -33,9 +33,12 @@ type Options struct {
 	ToolChoice      string          // "auto", "none", "required" or a function's name; empty sends nothing
 	ResponseFormat  json.RawMessage // JSON object as OpenAI's response_format; nil sends nothing
 
-	MaxTokensField  string // "max_tokens" (default when empty) or "max_completion_tokens"
+	MaxTokensField  string // "max_tokens" (default when empty) or "max_completion_tokens"; chat completions only
 	ContinuousUsage bool   // ask for cumulative usage on every chunk (vLLM, SGLang)
 	ReturnTokenIDs  bool   // ask for token ids on every chunk (vLLM)
+	APIVersion      string // Azure's api-version; empty: the one in the URL, else DefaultAzureAPIVersion
 
-	Extra map[string]json.RawMessage // further top-level body fields, sent as they are; they win over ours
+	// Extra holds further top-level fields of the body. They win over ours: an object goes into the one that the
+	// protocol makes under the same name, member by member; null takes our field away; anything else stands as it is.
+	Extra map[string]json.RawMessage
 }
