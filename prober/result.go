@@ -1,6 +1,7 @@
 package prober
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/llmprober/llm_prober/prober/wire"
@@ -16,6 +17,7 @@ type Request struct {
 	Intended time.Time // when the schedule wanted it; zero means now
 	Call     wire.Call
 	Limits   Limits
+	Checks   Checks // what the answer must be
 
 	// PromptUnits is how much generated text the prompt holds, in the workload's own unit;
 	// the workload learns from it and the server's token count. 0: not generated text.
@@ -86,8 +88,9 @@ type Result struct {
 	Request *Request
 
 	Outcome    Outcome
-	Err        error // nil exactly when Outcome is OK; may hold text of the server, so never a label
-	HTTPStatus int   // 0: no response
+	Err        error       // nil exactly when Outcome is OK; may hold text of the server, so never a label
+	HTTPStatus int         // 0: no response
+	Header     http.Header // of the response, as far as it is of interest (see keepHeaders); nil: none of that
 	RemoteAddr string
 	Reused     bool // on a connection that had served before
 
@@ -95,12 +98,13 @@ type Result struct {
 	Chunks   []Chunk // nil for non-streaming requests
 	Clock    Clock
 
-	Usage        wire.Usage  // as the server counted; Known is false where it did not
-	OutputTokens int         // best count, see OutputSource; 0 where nothing is known
-	OutputSource TokenSource //
-	FinishReason string      // bounded by the protocols, but not a label
-	Timing       wire.ServerTiming
-	ToolCalled   bool // a tool call was part of the answer
+	Usage          wire.Usage  // as the server counted; Known is false where it did not
+	OutputTokens   int         // best count, see OutputSource; 0 where nothing is known
+	OutputSource   TokenSource //
+	FinishReason   string      // bounded by the protocols, but not a label
+	Timing         wire.ServerTiming
+	ToolCalled     bool // a tool call was part of the answer
+	ReasoningShown bool // reasoning was part of the stream
 
 	BodyBytes    int64
 	RetryAfter   time.Duration // how long the server asks to be left alone; 0: it did not say

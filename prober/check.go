@@ -1,0 +1,73 @@
+package prober
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/llmprober/llm_prober/prober/wire"
+)
+
+// Checks say what an answer must be. An answer that is not ends as ContentMismatch. The zero value checks nothing.
+// Reasoning is not looked at: it is not the answer.
+type Checks struct {
+	Contains   []string       // each must be in the text, to the letter
+	Regexp     *regexp.Regexp // must match somewhere in the text; nil: not checked
+	JSON       bool           // the text is one JSON document
+	ToolCalled string         // the function that must be called; "*": any; empty: not checked
+}
+
+// any reports whether there is something to check, so that an answer's text has to be kept.
+func (c *Checks) any() bool {
+	return len(c.Contains) > 0 || c.Regexp != nil || c.JSON || c.ToolCalled != ""
+}
+
+// judge returns what is wrong with an answer; nil: nothing.
+func (c *Checks) judge(a *gathered) error {
+	text := string(a.text)
+	for _, want := range c.Contains {
+		if !strings.Contains(text, want) {
+			return fmt.Errorf("the answer does not contain %q: %s", want, excerpt(text))
+		}
+	}
+	if c.Regexp != nil && !c.Regexp.MatchString(text) {
+		return fmt.Errorf("the answer does not match %q: %s", c.Regexp, excerpt(text))
+	}
+	if c.JSON && !json.Valid([]byte(text)) {
+		return fmt.Errorf("the answer is not one JSON document: %s", excerpt(text))
+	}
+	if c.ToolCalled == "*" && len(a.tools) == 0 {
+		return fmt.Errorf("no tool was called: %s", excerpt(text))
+	}
+	if c.ToolCalled != "" && c.ToolCalled != "*" && !a.tools[c.ToolCalled] {
+		return fmt.Errorf("tool %q was not called: %s", c.ToolCalled, excerpt(text))
+	}
+	return nil
+}
+
+// excerpt shows the beginning of an answer.
+func excerpt(text string) string {
+	const enough = 200
+	if len(text) <= enough {
+		return fmt.Sprintf("%q", text)
+	}
+	return fmt.Sprintf("%q... (%d bytes)", strings.ToValidUTF8(text[:enough], ""), len(text))
+}
+
+// gathered is the text of an answer as far as checks want it.
+type gathered struct {
+	text  []byte
+	tools map[string]bool // names of called functions
+}
+
+// add takes the content of one event.
+func (a *gathered) add(ev *wire.Event) {
+	a.text = wire.AppendUnquoted(a.text, ev.Content)
+	if len(ev.ToolName) > 0 {
+		if a.tools == nil {
+			a.tools = map[string]bool{}
+		}
+		a.tools[string(wire.AppendUnquoted(nil, ev.ToolName))] = true
+	}
+}

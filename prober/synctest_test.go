@@ -1,0 +1,155 @@
+package prober_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/transport"
+	"github.com/llmprober/llm_prober/prober/wire"
+)
+
+// inFakeTime measures one request to a server that is a function over a pipe, in a bubble of fake time: what a real clock
+// shows within its noise is exact here.
+func inFakeTime(t *testing.T, limits prober.Limits, serve func(w io.Writer)) (r *prober.Result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		served := make(chan struct{})
+		client, err := transport.New(transport.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				defer close(served)
+				defer far.Close()
+				request, err := http.ReadRequest(bufio.NewReader(far))
+				if err != nil {
+					return
+				}
+				io.Copy(io.Discard, request.Body)
+				io.WriteString(far, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+				serve(far)
+			}()
+			return near, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		protocol, err := wire.Lookup("openai_chat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := prober.New(prober.Options{URL: &url.URL{Scheme: "http", Host: "server", Path: "/v1"}, Protocol: protocol, Client: client})
+		r = p.Do(t.Context(), &prober.Request{
+			ID: prober.NewID(), Limits: limits,
+			Call: wire.Call{Messages: []wire.Message{{Role: "user", Content: "Hello"}}, MaxOutputTokens: 10, Stream: true},
+		})
+		client.Close()
+		<-served
+	})
+	check(t, r)
+	return r
+}
+
+func say(w io.Writer, text string) {
+	fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":%q}}]}\n\n", text)
+}
+
+const finished = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+
+func TestTimelineIsExact(t *testing.T) {
+	r := inFakeTime(t, prober.Limits{}, func(w io.Writer) {
+		time.Sleep(300 * time.Millisecond)
+		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n")
+		time.Sleep(50 * time.Millisecond)
+		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"hm\"}}]}\n\n")
+		for range 4 {
+			time.Sleep(20 * time.Millisecond)
+			say(w, "a")
+		}
+		time.Sleep(7 * time.Millisecond)
+		io.WriteString(w, finished+"data: [DONE]\n\n")
+	})
+	tl := r.Timeline
+	since := func(at time.Time) time.Duration { return at.Sub(tl.Dispatched) }
+	for _, step := range []struct {
+		name string
+		got  time.Duration
+		want time.Duration
+	}{
+		{"first event", since(tl.FirstEvent), 300 * time.Millisecond},
+		{"first token", since(tl.FirstToken), 350 * time.Millisecond},
+		{"first output", since(tl.FirstOutput), 370 * time.Millisecond},
+		{"last token", since(tl.LastToken), 430 * time.Millisecond},
+		{"end", since(tl.End), 437 * time.Millisecond},
+	} {
+		if step.got != step.want {
+			t.Errorf("%s after %v; want %v", step.name, step.got, step.want)
+		}
+	}
+	if ttft, ok := r.TTFT(); !ok || ttft != 350*time.Millisecond || r.Clock != prober.ClockUser || len(r.Chunks) != 5 {
+		t.Errorf("TTFT %v (%v), clock %s, %d chunks; want 350ms by the user's clock, 5", ttft, ok, r.Clock, len(r.Chunks))
+	}
+}
+
+// TestLimitsAreExact has each limit meet a server that is silent in the phase that it bounds.
+func TestLimitsAreExact(t *testing.T) {
+	limits := prober.Limits{FirstToken: 3 * time.Second, Idle: 2 * time.Second, Total: 20 * time.Second}
+	tests := []struct {
+		name  string
+		serve func(w io.Writer)
+		want  prober.Outcome
+		after time.Duration
+	}{
+		{"no token", func(w io.Writer) { time.Sleep(time.Hour) }, prober.TimeoutFirstToken, 3 * time.Second},
+		{"comments are no token", func(w io.Writer) {
+			for range 100 {
+				if _, err := io.WriteString(w, ": ping\n\n"); err != nil {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}, prober.TimeoutFirstToken, 3 * time.Second},
+		{"silence after a token", func(w io.Writer) {
+			time.Sleep(time.Second)
+			say(w, "a")
+			time.Sleep(1900 * time.Millisecond)
+			say(w, "b")
+			time.Sleep(time.Hour)
+		}, prober.TimeoutIdle, 4900 * time.Millisecond},
+		{"tokens for ever", func(w io.Writer) {
+			for {
+				time.Sleep(time.Second)
+				if _, err := fmt.Fprint(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"); err != nil {
+					return
+				}
+			}
+		}, prober.TimeoutTotal, 20 * time.Second},
+		{"a finish, and then silence", func(w io.Writer) {
+			time.Sleep(time.Second)
+			say(w, "a")
+			io.WriteString(w, finished)
+			time.Sleep(time.Hour)
+		}, prober.OK, time.Second},
+		{"a finish, and then a lost connection", func(w io.Writer) {
+			time.Sleep(time.Second)
+			say(w, "a")
+			io.WriteString(w, finished)
+			time.Sleep(500 * time.Millisecond)
+		}, prober.OK, 1500 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := inFakeTime(t, limits, tt.serve)
+			if r.Outcome != tt.want || r.Duration() != tt.after {
+				t.Errorf("outcome = %s (%v) after %v; want %s after %v", r.Outcome, r.Err, r.Duration(), tt.want, tt.after)
+			}
+		})
+	}
+}
