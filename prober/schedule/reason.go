@@ -1,0 +1,20 @@
+package schedule
+
+// Reason is why a tick did not become a run. The set is closed, so a reason may be a metric label.
+type Reason string
+
+// The reasons, in the order in which they are looked at: a tick has the first that applies.
+const (
+	Missed             Reason = "missed"               // the process was stopped for more than an interval
+	Overlap            Reason = "overlap"              // the job's last run was still under way
+	Paused             Reason = "paused"               // the target had asked to be left alone, see Scheduler.Pause
+	TargetInFlight     Reason = "target_in_flight"     // the group's MaxInFlight was reached
+	GlobalInFlight     Reason = "global_in_flight"     // the plan's MaxInFlight was reached
+	BudgetRequests     Reason = "budget_requests"      // the group's RequestsPerMinute left too little
+	BudgetOutputTokens Reason = "budget_output_tokens" // the group's OutputTokensPerHour left too little
+)
+
+// Reasons lists every reason.
+func Reasons() []Reason {
+	return []Reason{Missed, Overlap, Paused, TargetInFlight, GlobalInFlight, BudgetRequests, BudgetOutputTokens}
+}
