@@ -1,0 +1,227 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/llmprober/llm_prober/prober"
+)
+
+// Probes holds the series of all targets and probes. It is a prober.Sink, a prometheus.Collector and a prometheus.Gatherer.
+// All methods may be called at the same time.
+//
+// As a collector it is unchecked (it describes nothing), for targets differ in their own labels.
+type Probes struct {
+	families    familyTable
+	taken       map[string]bool
+	skipReasons []string
+
+	apply sync.Mutex // one Apply at a time
+	units atomic.Pointer[unitTable]
+
+	dispatchDelay, receiveDelay *histogram
+	unfiled                     prometheus.Counter
+	count                       prometheus.Gauge
+	own                         []made // of the four above
+}
+
+var (
+	_ prometheus.Collector = (*Probes)(nil)
+	_ prometheus.Gatherer  = (*Probes)(nil)
+	_ prober.Sink          = (*Probes)(nil)
+)
+
+// unitTable is never changed once it is in force.
+type unitTable struct {
+	byKey    map[probeKey]*unit
+	byID     map[string]*unit
+	targets  map[string]*targetUnit // by name
+	families []pageFamily
+}
+
+// pageFamily is one family's metrics, in the order of the page.
+type pageFamily struct {
+	Family
+	metrics []prometheus.Metric
+}
+
+// NewProbes returns a Probes without series; Apply makes them. skipReasons are the values that Skip takes.
+func NewProbes(skipReasons []string) *Probes {
+	p := &Probes{
+		families:    newFamilyTable(),
+		taken:       takenLabels(),
+		skipReasons: slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(skipReasons), otherSkipReason)))),
+	}
+	m := maker{families: p.families}
+	p.dispatchDelay = m.histogram(NameDispatchDelay, "", "")
+	p.receiveDelay = m.histogram(NameReceiveDelay, "", "")
+	p.unfiled = m.counter(NameUnfiled, "", "")
+	p.count = m.gauge(NameProbeSeries)
+	p.own = m.made
+	p.units.Store(p.newTable(nil, nil, nil))
+	return p
+}
+
+// Apply makes series what there is: new ones appear at zero, missing ones go, and those that stay the same keep their values.
+// On an error, which names everything that is wrong, nothing changes.
+func (p *Probes) Apply(series []Series) error {
+	p.apply.Lock()
+	defer p.apply.Unlock()
+
+	if err := p.check(series); err != nil {
+		return err
+	}
+	old := p.units.Load()
+	byKey, byID := make(map[probeKey]*unit, len(series)), make(map[string]*unit, len(series))
+	kept := 0
+	for _, s := range series {
+		id := s.identity()
+		u := old.byID[id]
+		if u == nil || !reflect.DeepEqual(u.series, s) {
+			u = newUnit(p.families, s, p.skipReasons, u)
+		} else {
+			kept++
+		}
+		byKey[s.key()], byID[id] = u, u
+	}
+	if kept == len(byID) && kept == len(old.byID) {
+		return nil
+	}
+	p.units.Store(p.newTable(byKey, byID, p.newTargets(series, old.targets)))
+	p.count.Set(float64(len(byID)))
+	return nil
+}
+
+// newTable makes the table of the given units and targets and puts their metrics, and the prober's own, into the order of the
+// page. What comes sorted need not be sorted on each scrape.
+func (p *Probes) newTable(byKey map[probeKey]*unit, byID map[string]*unit, targets map[string]*targetUnit) *unitTable {
+	page := slices.Clone(p.own)
+	for _, u := range byID {
+		page = append(page, u.metrics...)
+	}
+	for _, t := range targets {
+		page = append(page, t.metrics...)
+	}
+	slices.SortFunc(page, made.compare)
+	t := &unitTable{byKey: byKey, byID: byID, targets: targets}
+	for _, m := range page {
+		if last := len(t.families) - 1; last < 0 || t.families[last].Name != m.family {
+			t.families = append(t.families, pageFamily{Family: p.families[m.family]})
+		}
+		f := &t.families[len(t.families)-1]
+		f.metrics = append(f.metrics, m.Metric)
+	}
+	return t
+}
+
+// check returns everything that is wrong with series.
+func (p *Probes) check(series []Series) error {
+	var errs []error
+	seen := make(map[probeKey]bool, len(series))
+	for i := range series {
+		s := &series[i]
+		if seen[s.key()] {
+			errs = append(errs, fmt.Errorf("series target %q probe %q: given twice", s.Target, s.Probe))
+		}
+		seen[s.key()] = true
+		if err := s.check(p.taken); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unit finds the series of a target and probe; nil where there are none.
+func (p *Probes) unit(target, probe string) *unit {
+	return p.units.Load().byKey[probeKey{target, probe}]
+}
+
+// Observe implements prober.Sink. A result whose series are gone is counted as such, and filed nowhere.
+func (p *Probes) Observe(r *prober.Result) {
+	u := p.unit(r.Request.Target, r.Request.Probe)
+	if u == nil || !u.observe(r) {
+		p.unfiled.Inc()
+		return
+	}
+	if r.Outcome == prober.Canceled {
+		return
+	}
+	if !r.Timeline.Intended.IsZero() {
+		p.dispatchDelay.Observe(seconds(r.DispatchDelay()))
+	}
+	if r.Clock == prober.ClockKernel && !r.Timeline.Headers.IsZero() {
+		p.receiveDelay.Observe(seconds(r.ReceiveDelay))
+	}
+}
+
+// Started says that a request was dispatched. The returned function says that it ended, and is to be called exactly once,
+// whatever reloads happened in between.
+func (p *Probes) Started(target, probe string) (ended func()) {
+	u := p.unit(target, probe)
+	if u == nil {
+		return func() {}
+	}
+	u.inFlight.Inc()
+	return u.inFlight.Dec
+}
+
+// Skip says that a probe was due but not sent. A reason that NewProbes was not told of is counted as "other".
+func (p *Probes) Skip(target, probe, reason string) {
+	u := p.unit(target, probe)
+	if u == nil {
+		return
+	}
+	c, ok := u.skipped[reason]
+	if !ok {
+		c = u.skipped[otherSkipReason]
+	}
+	c.Inc()
+}
+
+// Describe implements prometheus.Collector. It describes nothing.
+func (p *Probes) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (p *Probes) Collect(ch chan<- prometheus.Metric) {
+	for _, f := range p.units.Load().families {
+		for _, m := range f.metrics {
+			if !absent(m) {
+				ch <- m
+			}
+		}
+	}
+}
+
+// Gather implements prometheus.Gatherer. It returns what a registry would gather from p, at a third of the cost:
+// that the metrics are sorted, consistent and unlike each other was seen to when they were made, not on each scrape.
+func (p *Probes) Gather() ([]*dto.MetricFamily, error) {
+	families := p.units.Load().families
+	gathered := make([]*dto.MetricFamily, 0, len(families))
+	for _, f := range families {
+		metrics := make([]*dto.Metric, 0, len(f.metrics))
+		for _, m := range f.metrics {
+			if absent(m) {
+				continue
+			}
+			d := new(dto.Metric)
+			if err := m.Write(d); err != nil {
+				return nil, fmt.Errorf("metric %s: %w", f.Name, err)
+			}
+			metrics = append(metrics, d)
+		}
+		if len(metrics) == 0 {
+			continue
+		}
+		gathered = append(gathered, &dto.MetricFamily{
+			Name: &f.Name, Help: &f.Help, Type: f.Kind.dtoType().Enum(), Metric: metrics,
+		})
+	}
+	return gathered, nil
+}
