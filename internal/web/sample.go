@@ -1,0 +1,89 @@
+package web
+
+import (
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/llmprober/llm_prober/prober"
+)
+
+// sample is what is kept of one result: enough for a line and a dot, and nothing that grows with the answer.
+type sample struct {
+	id       string
+	end      time.Time
+	outcome  prober.Outcome
+	status   int    // HTTP status; 0: no response
+	err      string // what went wrong, as plain text; empty when ok
+	latency  time.Duration
+	timed    bool // whether there is a latency: TTFT of a streamed answer, else the duration; successes only
+	rate     float64
+	exact    bool // whether the server counted the tokens behind rate
+	degraded bool
+	clock    prober.Clock
+}
+
+func newSample(r *prober.Result) sample {
+	s := sample{
+		id: printable(r.Request.ID, maxID), end: r.Timeline.End, outcome: r.Outcome, status: r.HTTPStatus,
+		degraded: r.Degraded, clock: r.Clock,
+	}
+	if r.Err != nil {
+		s.err = printable(r.Err.Error(), maxError)
+	}
+	if r.Request.Call.Stream {
+		s.latency, s.timed = r.TTFT()
+	} else if r.Outcome == prober.OK {
+		s.latency, s.timed = r.Duration(), true
+	}
+	s.rate, s.exact = prober.TokensPerSecond(r)
+	if !s.exact {
+		s.rate = estimatedRate(r)
+	}
+	return s
+}
+
+// estimatedRate is chunks per second where nobody counted the tokens; 0 where there is no such thing.
+// It is shown as an estimate and goes into no metric.
+func estimatedRate(r *prober.Result) float64 {
+	span := r.Timeline.LastToken.Sub(r.Timeline.FirstToken)
+	if r.Outcome != prober.OK || r.OutputSource != prober.TokensEvents || r.OutputTokens < 2 || span <= 0 {
+		return 0
+	}
+	return float64(r.OutputTokens-1) / span.Seconds()
+}
+
+// How much of a text from outside is kept, in characters.
+const (
+	maxError = 400
+	maxID    = 128
+	maxName  = 200
+)
+
+// printable makes a line of text of what may be anything: control and formatting characters (line breaks, terminal escapes,
+// those that turn the direction of writing) become spaces, and what is over the limit is cut off.
+func printable(s string, limit int) string {
+	if len(s) > 8*limit { // runes take at most 4 bytes: do not look at megabytes
+		s = s[:8*limit]
+	}
+	var b strings.Builder
+	n, space := 0, false
+	for _, c := range s {
+		if !unicode.IsPrint(c) || c == ' ' {
+			space = b.Len() > 0
+			continue
+		}
+		if n >= limit {
+			b.WriteString("…")
+			break
+		}
+		if space {
+			b.WriteByte(' ')
+			n++
+			space = false
+		}
+		b.WriteRune(c)
+		n++
+	}
+	return b.String()
+}
