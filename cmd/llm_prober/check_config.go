@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/llmprober/llm_prober/config"
+)
+
+type checkConfigCommand struct{ files []string }
+
+func addCheckConfigCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
+	c := new(checkConfigCommand)
+	cmd := app.Command("check-config", "Check configuration files.")
+	cmd.HelpLong("Every mistake is reported at once, with its place and the cure. What works, but hardly as meant,\n" +
+		"is a warning. The exit code is 0 if all files are valid, else 1.\n\n" +
+		"  llm_prober check-config llm_prober.yml")
+	cmd.Arg("file", "Configuration files.").Required().StringsVar(&c.files)
+	return cmd, c
+}
+
+func (c *checkConfigCommand) run(_ context.Context, e env) error {
+	failed := false
+	for _, file := range c.files {
+		cfg, err := config.Load(file)
+		if err != nil {
+			failed = true
+			fmt.Fprintf(e.stderr, "%v\n", err)
+			continue
+		}
+		for _, w := range cfg.Warnings() {
+			fmt.Fprintf(e.stderr, "warning: %v\n", w)
+		}
+		probes := 0
+		for _, t := range cfg.Targets {
+			probes += len(t.Probes)
+		}
+		fmt.Fprintf(e.stdout, "%s: valid: %d targets, %d probes of them\n", file, len(cfg.Targets), probes)
+	}
+	if failed {
+		return errSilent
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+)
+
+// Exit codes of every command.
+const (
+	exitOK     = 0
+	exitFailed = 1 // what was asked for failed: a bad configuration, a failed probe
+	exitUsage  = 2 // the command line cannot be understood
+)
+
+// env is what a command may use of the world outside.
+type env struct {
+	stdout, stderr io.Writer
+	logger         *slog.Logger
+}
+
+// command is one subcommand, ready to run once its flags have been parsed.
+type command interface {
+	run(ctx context.Context, e env) error
+}
+
+// errSilent ends a command with exitFailed when everything has been said already.
+var errSilent = errors.New("failed")
+
+// exit is how kingpin's wish to end the process travels up to run.
+type exit int
+
+// run parses args, runs the command they name, and returns the process' exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	app := kingpin.New("llm_prober",
+		"Probes LLM inference endpoints on a schedule, times every token of the answers, and exposes it to Prometheus.\n\n"+
+			"Without a command the prober runs: llm_prober --config.file=llm_prober.yml")
+	app.Version(version.Print("llm_prober")).VersionFlag.Short('V')
+	app.HelpFlag.Short('h').Help("Show help.")
+	app.UsageWriter(stdout).ErrorWriter(stderr)
+	app.UsageTemplate(usageTemplate)
+	app.Terminate(func(status int) { panic(exit(status)) })
+	defer func() {
+		if r := recover(); r != nil {
+			status, ok := r.(exit)
+			if !ok {
+				panic(r)
+			}
+			code = int(status)
+		}
+	}()
+
+	logs := addLogFlags(app)
+	commands := map[string]command{}
+	add := func(cmd *kingpin.CmdClause, c command) { commands[cmd.FullCommand()] = c }
+	add(addRunCommand(app))
+	add(addDemoCommand(app))
+	add(addProbeCommand(app))
+	add(addCheckConfigCommand(app))
+	add(addSimulateCommand(app))
+	add(addGPUWorkerCommand(app))
+
+	name, err := app.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "llm_prober: %v, see llm_prober --help\n", err)
+		return exitUsage
+	}
+	logger, err := logs.logger(stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "llm_prober: %v\n", err)
+		return exitUsage
+	}
+	switch err := commands[name].run(ctx, env{stdout, stderr, logger}); {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errSilent):
+		return exitFailed
+	default:
+		fmt.Fprintf(stderr, "llm_prober: %v\n", err)
+		return exitFailed
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/common/version"
+
+	"github.com/llmprober/llm_prober/collector"
+	"github.com/llmprober/llm_prober/collector/engine"
+	"github.com/llmprober/llm_prober/collector/gpu"
+	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/internal/web"
+	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/schedule"
+)
+
+// daemon holds what runs for as long as the process does, and the targets of the configuration in force.
+type daemon struct {
+	logger     *slog.Logger
+	load       func() (*config.Config, error)
+	probes     *collector.Probes
+	self       *collector.Self
+	objectives *collector.Objectives
+	engines    *engine.Engines
+	gpuTargets *gpu.Targets
+	history    *web.History
+	pages      http.Handler
+	scheduler  *schedule.Scheduler
+	sinks      prober.Sinks
+
+	mu      sync.Mutex // one reload at a time; protects what follows
+	targets map[string]*target
+
+	current   atomic.Pointer[map[string]*target] // the same targets, for sinks, which must not wait for a reload
+	scheduled atomic.Bool                        // a schedule runs
+}
+
+// newDaemon makes a daemon that probes nothing yet. New probes ask for the first time within firstWithin.
+func newDaemon(logger *slog.Logger, firstWithin time.Duration, load func() (*config.Config, error)) (*daemon, error) {
+	var reasons []string
+	for _, r := range schedule.Reasons() {
+		reasons = append(reasons, string(r))
+	}
+	d := &daemon{
+		logger:     logger,
+		load:       load,
+		probes:     collector.NewProbes(reasons),
+		self:       collector.NewSelf(),
+		engines:    engine.NewEngines(logger),
+		gpuTargets: gpu.NewTargets(),
+		history:    web.NewHistory(),
+	}
+	d.objectives = collector.NewObjectives(d.queueWait)
+	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, failureLog{logger}}
+	d.scheduler = schedule.New(schedule.Options{Events: newEvents(d), Logger: logger, FirstWithin: firstWithin})
+	var err error
+	d.pages, err = web.Handler(web.Options{
+		History: d.history, Logger: logger, Version: version.Version,
+		NextRun: func(target, probe string) (time.Time, bool) { return d.scheduler.Next(jobKey(target, probe)) },
+	})
+	if err != nil {
+		d.shutdown(context.Background(), 0)
+		return nil, err
+	}
+	return d, nil
+}
+
+// ready reports whether a schedule is running.
+func (d *daemon) ready() bool { return d.scheduled.Load() }
+
+// reload loads the configuration and puts it into force. Where that fails, the old one stays in force, untouched.
+func (d *daemon) reload() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cfg, err := d.load()
+	if err == nil {
+		err = d.apply(cfg)
+	}
+	d.self.Reloaded(time.Now(), err)
+	if err != nil {
+		d.logger.Error("configuration not loaded; what is in force stays", "err", err)
+		return err
+	}
+	d.logger.Info("configuration loaded", "targets", len(cfg.Targets), "probes", len(cfg.Probes))
+	return nil
+}
+
+// apply makes cfg what is probed. Targets and probes that did not change keep their connections, calibration,
+// schedule, series and requests under way. d.mu is held.
+func (d *daemon) apply(cfg *config.Config) error {
+	plan, err := newPlan(cfg, d)
+	if err != nil {
+		return err
+	}
+	if err := d.probes.Apply(plan.series); err != nil {
+		plan.abandon(d.targets)
+		return err
+	}
+	if err := d.objectives.Apply(plan.objectives); err != nil {
+		plan.abandon(d.targets)
+		return err
+	}
+	if err := d.scheduler.Apply(plan.schedule); err != nil {
+		plan.abandon(d.targets)
+		return err // only at a shutdown: config refuses what a schedule cannot run
+	}
+	if err := d.engines.Apply(plan.engines); err != nil {
+		d.logger.Error("engine metrics are not read", "err", err) // config refuses what could bring this about
+	}
+	d.gpuTargets.Set(plan.gpus)
+	d.history.Apply(plan.rows)
+	d.scheduled.Store(true)
+
+	old := d.targets
+	d.targets = plan.targets
+	d.current.Store(&plan.targets)
+	for _, t := range plan.targets {
+		t.start()
+	}
+	for name, t := range old {
+		if d.targets[name] != t {
+			t.close()
+		}
+	}
+	return nil
+}
+
+// shutdown lets probes under way end for up to timeout, cancels the rest, and waits for them.
+func (d *daemon) shutdown(ctx context.Context, timeout time.Duration) {
+	d.scheduled.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	d.scheduler.Shutdown(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.targets {
+		t.close()
+	}
+	d.targets = nil
+}
+
+// failureLog is the sink that puts failed probes into the log, with all that is needed to look for the cause.
+type failureLog struct{ logger *slog.Logger }
+
+// Observe implements prober.Sink.
+func (l failureLog) Observe(r *prober.Result) {
+	level, message := slog.LevelDebug, "probe"
+	if r.Outcome.Failed() {
+		level, message = slog.LevelWarn, "probe failed"
+	}
+	if !l.logger.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("target", r.Request.Target), slog.String("probe", r.Request.Probe),
+		slog.String("outcome", string(r.Outcome)), slog.String("request_id", r.Request.ID),
+		slog.Duration("duration", r.Duration()),
+	}
+	if ttft, ok := r.TTFT(); ok {
+		attrs = append(attrs, slog.Duration("ttft", ttft))
+	}
+	if r.HTTPStatus != 0 {
+		attrs = append(attrs, slog.Int("http_status", r.HTTPStatus))
+	}
+	if r.RemoteAddr != "" {
+		attrs = append(attrs, slog.String("remote", r.RemoteAddr))
+	}
+	if r.Err != nil {
+		attrs = append(attrs, slog.String("err", printable(r.Err.Error())))
+	}
+	if r.Degraded {
+		attrs = append(attrs, slog.String("degraded", fmt.Sprintf("dispatch %v late, receive %v late", r.DispatchDelay(), r.ReceiveDelay)))
+	}
+	l.logger.LogAttrs(context.Background(), level, message, attrs...)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/llmprober/llm_prober/collector/gpu"
+	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/internal/simulator"
+)
+
+//go:embed demo.yml
+var demoConfig string
+
+type demoCommand struct{ web *webFlags }
+
+func addDemoCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
+	c := new(demoCommand)
+	cmd := app.Command("demo", "Probe an embedded simulated LLM server: no GPU, no key, no network.")
+	cmd.HelpLong("Look at http://localhost:9779/ and http://localhost:9779/metrics. Ctrl-C ends it.\n\n  llm_prober demo")
+	c.web = addWebFlags(cmd)
+	return cmd, c
+}
+
+func (c *demoCommand) run(ctx context.Context, e env) error {
+	server, err := simulator.New(simulator.Options{Seed: 1, MeanOutputTokens: 400, PerRequestMetrics: true, Logger: e.logger})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	file := strings.ReplaceAll(demoConfig, "${server}", "http://"+l.Addr().String())
+	load := func() (*config.Config, error) { return config.Parse("demo.yml", []byte(file), config.Options{}) }
+
+	fmt.Fprintf(e.stdout, "llm_prober demo: a simulated LLM server is being probed.\nLook at http://localhost%s/ and at /metrics beside it. Ctrl-C ends it.\n",
+		portOf((*c.web.toolkit.WebListenAddresses)[0]))
+	// The server outlives the daemon, so that probes under way can end in order.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error { return server.Serve(serving, l) })
+	group.Go(func() error {
+		defer stop()
+		return runDaemon(ctx, e, load, gpu.Options{}, c.web, 5*time.Second)
+	})
+	return group.Wait()
+}
+
+// portOf is the ":port" of a listen address.
+func portOf(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	return ":" + port
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+	"golang.org/x/sync/errgroup"
+)
+
+// webFlags say where and how the prober is served.
+type webFlags struct {
+	toolkit   *toolkit.FlagConfig
+	lifecycle bool
+}
+
+func addWebFlags(cmd *kingpin.CmdClause) *webFlags {
+	f := &webFlags{toolkit: kingpinflag.AddFlags(cmd, ":9779")}
+	cmd.Flag("web.enable-lifecycle", "Allow POST /-/reload.").BoolVar(&f.lifecycle)
+	return f
+}
+
+// serve answers on every address until ctx ends, and then gives requests under way a moment to finish.
+//
+// Each address has a server of its own: exporter-toolkit puts its authentication around a server's handler when it
+// starts to listen, and does so twice where two listeners share one.
+func (f *webFlags) serve(ctx context.Context, handler http.Handler, logger *slog.Logger) error {
+	listen := [][]string{*f.toolkit.WebListenAddresses}
+	if !*f.toolkit.WebSystemdSocket {
+		listen = nil
+		for _, address := range *f.toolkit.WebListenAddresses {
+			listen = append(listen, []string{address})
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, addresses := range listen {
+		server := &http.Server{
+			Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+			// A reader that no longer reads must not keep a scrape's place for ever: no page takes this long.
+			ReadTimeout: 30 * time.Second, WriteTimeout: 20 * time.Second,
+			ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		}
+		flags := *f.toolkit
+		flags.WebListenAddresses = &addresses
+		group.Go(func() error {
+			if err := toolkit.ListenAndServe(server, &flags, logger); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve on %v: %w", addresses, err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if server.Shutdown(grace) != nil {
+				server.Close() // a reader of a live page stays for ever
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// routes puts all that is served together.
+func (f *webFlags) routes(d *daemon, metrics, pages http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "llm_prober is healthy.\n")
+	})
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if !d.ready() {
+			http.Error(w, "llm_prober is not ready: no schedule is running yet.", http.StatusServiceUnavailable)
+			return
+		}
+		io.WriteString(w, "llm_prober is ready.\n")
+	})
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		if !f.lifecycle {
+			http.Error(w, "Reloading over HTTP is switched off: start with --web.enable-lifecycle, or send SIGHUP.", http.StatusForbidden)
+			return
+		}
+		if err := d.reload(); err != nil {
+			http.Error(w, fmt.Sprintf("The old configuration stays in force:\n%v", err), http.StatusBadRequest)
+			return
+		}
+		io.WriteString(w, "reloaded\n")
+	})
+	mux.HandleFunc("/-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "Only POST reloads.", http.StatusMethodNotAllowed)
+	})
+	return http.NewCrossOriginProtection().Handler(mux)
+}
