@@ -153,14 +153,18 @@ func (a *answers) compare(ctx context.Context, process *server, d dialect, sim *
 
 		if wait, ok := s.waits[string(d.source)]; ok {
 			c.said, c.truth = wait, c.queue
-			name := d.row
-			if name == derivedRow {
+			switch {
+			case s.result.Timing.Progress.Known:
+				// When the progress was sent is not kept, so requests at which the server was late tell nothing.
+				if c.late < time.Millisecond {
+					load.row(progressRow).add(c)
+				}
+			case d.row == derivedRow:
 				c.truth += c.late
+				load.row(derivedRow).add(c)
+			default:
+				load.row(d.row).add(c)
 			}
-			if s.result.Timing.Progress.Known {
-				name = progressRow
-			}
-			load.row(name).add(c)
 		}
 		if d.source != queuewait.Body {
 			continue // the model is the same for all dialects
