@@ -243,7 +243,7 @@ func TestE(t *testing.T) { time.Sleep(1) }
 		{"the text speaks of the product", map[string]string{
 			"a/p.go":        "package p\n\n// See /wo" + "rk/main.\n",
 			"docs/a.md":     "A TLS session, context.TO" + "DO() and a helper.\nAs done in this ses" + "sion.\n",
-			"Makefile":      "export GOPROXY=https://proxy.golang" + ".org\n",
+			"Makefile":      "export GO" + "PROXY=https://proxy.golang" + ".org\n",
 			"tools/x.sh":    "# TO" + "DO: more\n",
 			"bin/x.sh":      "# TO" + "DO: more\n",
 			"docs/logo.png": "\x00 TO" + "DO",
