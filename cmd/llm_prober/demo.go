@@ -30,7 +30,7 @@ func addDemoCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
 }
 
 func (c *demoCommand) run(ctx context.Context, e env) error {
-	server, err := simulator.New(simulator.Options{Seed: 1, MeanOutputTokens: 400, PerRequestMetrics: true, Logger: e.logger})
+	server, err := simulator.New(simulator.Options{Seed: 1, MeanOutputTokens: 400, PerRequestMetrics: true, PrefixCache: true, Logger: e.logger})
 	if err != nil {
 		return err
 	}
