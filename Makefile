@@ -16,6 +16,7 @@ BENCHTIME ?= 1s
 COUNT     ?= 6
 BASE      ?=
 FUZZTIME  ?= 10s
+ACCURACY  ?=
 DEMOFLAGS ?=
 
 # What the binary says of itself in --version and in llm_prober_build_info.
@@ -74,10 +75,11 @@ smoke: build ## run the built binary's demo and read its numbers back
 	LLM_PROBER_BINARY="$(CURDIR)/bin/llm_prober" \
 		$(GO) test -count=1 -timeout 4m -tags $(TAGS) -ldflags "$(LAZY)" -run '^TestDemo' $(TESTFLAGS) ./cmd/llm_prober
 
-bench: ## benchmarks into bin/bench.txt; BASE=old.txt compares (BENCH=, BENCHTIME=, COUNT=, PKG=)
+bench: ## benchmarks into bin/bench.txt, then the accuracy matrix; BASE=old.txt compares (BENCH=, BENCHTIME=, COUNT=, PKG=, ACCURACY=)
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -ldflags "$(LAZY)" $(PKG) | tee bin/bench.txt
 	$(if $(BASE),$(GO) tool -modfile=tools/go.mod benchstat $(BASE) bin/bench.txt)
+	$(GO) run ./bench/accuracy $(ACCURACY)
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@FUZZTIME=$(FUZZTIME) tools/fuzz.sh
