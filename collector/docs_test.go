@@ -30,7 +30,7 @@ func TestDocs(t *testing.T) {
 
 func familiesMarkdown() string {
 	var b strings.Builder
-	for _, scope := range []Scope{PerStream, PerProbe, PerTarget, PerObjective, PerProber} {
+	for _, scope := range []Scope{PerStream, PerProbe, PerTarget, PerBudget, PerObjective, PerRamp, PerLane, PerStage, PerProber} {
 		fmt.Fprintf(&b, "\n## %s%s\n\n%s\n", strings.ToUpper(string(scope[:1])), scope[1:], scopeText(scope))
 		for _, f := range Families() {
 			if f.Scope == scope {
@@ -50,6 +50,14 @@ func scopeText(s Scope) string {
 		return "Once for each target and probe."
 	case PerTarget:
 		return "Once for each target, with its labels but `probe`."
+	case PerBudget:
+		return "Once for each budget that is configured: of a target, with its labels but `probe`, and of all together, without."
+	case PerRamp:
+		return "Once for each ramp, with its `target` and the name as `ramp`."
+	case PerLane:
+		return "Once for each lane of a ramp, while it runs: with `target`, `ramp` and `lane`."
+	case PerStage:
+		return "Once for each lane, stage and probe of a ramp's latest run, with `target`, `ramp`, `lane`, `stage` and `probe`. They are there from the beginning of a stage to the beginning of the ramp's next run."
 	case PerObjective:
 		return "Once for each objective, with the labels of its target and probe."
 	default:

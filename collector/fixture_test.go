@@ -16,6 +16,7 @@ var everything = Series{
 	Price:            &TokenPrice{Currency: "USD", Input: 1, CachedInput: 0.5, Output: 4},
 	HourlyPrice:      &HourlyPrice{Currency: "EUR", Amount: 2.5},
 	Abandonment:      Curve{{time.Second, 0.1}, {5 * time.Second, 0.5}},
+	Retries:          true, Bursts: true, Turns: 2,
 }
 
 func mustApply(t interface {

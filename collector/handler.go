@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -30,7 +31,15 @@ func Handler(reg *Registry, logger *slog.Logger) http.Handler {
 // errorLog takes the errors of promhttp, which span lines where there are several, as one line each.
 type errorLog struct{ logger *slog.Logger }
 
+// goneScraper begins what promhttp says of each family, some hundred of them, that it cannot write to a scraper that went away.
+// The scraper knows, and its next scrape tells whether that lasts.
+const goneScraper = "error encoding and sending metric family"
+
 // Println implements promhttp.Logger.
 func (l errorLog) Println(v ...any) {
-	l.logger.Error("metrics", "err", strings.Join(strings.Fields(fmt.Sprintln(v...)), " "))
+	level, line := slog.LevelError, strings.Join(strings.Fields(fmt.Sprintln(v...)), " ")
+	if strings.HasPrefix(line, goneScraper) {
+		level = slog.LevelDebug
+	}
+	l.logger.Log(context.Background(), level, "metrics", "err", line)
 }

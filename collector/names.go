@@ -14,6 +14,15 @@ const (
 	NameTTFTBreakdown = "llm_probe_ttft_breakdown_seconds"
 	NameAbandonment   = "llm_probe_expected_abandonment_ratio"
 
+	NameRetries     = "llm_probe_retries_total"
+	NameUserTTFT    = "llm_probe_user_time_to_first_token_seconds"
+	NameBurstSpread = "llm_probe_burst_ttft_spread_seconds"
+	NameColdTTFT    = "llm_probe_cold_time_to_first_token_seconds"
+
+	NameTurnTTFT               = "llm_probe_turn_time_to_first_token_seconds"
+	NameTurnPromptTokens       = "llm_probe_turn_prompt_tokens_total"
+	NameTurnCachedPromptTokens = "llm_probe_turn_cached_prompt_tokens_total"
+
 	NameRequests           = "llm_probe_requests_total"
 	NameCanceledRequests   = "llm_probe_canceled_total"
 	NameSkipped            = "llm_probe_skipped_total"
@@ -30,6 +39,15 @@ const (
 
 	NameUnloadedTTFT = "llm_probe_unloaded_ttft_seconds"
 	NameHourlyPrice  = "llm_target_price_per_hour"
+
+	NameBudgetLimit = "llm_budget_limit"
+	NameBudgetUsed  = "llm_budget_used"
+
+	NameBaseline = "llm_baseline_seconds"
+
+	NameDiscoveryTargets     = "llm_prober_discovery_targets"
+	NameDiscoveryRefreshes   = "llm_prober_discovery_refreshes_total"
+	NameDiscoveryLastSuccess = "llm_prober_discovery_last_success_timestamp_seconds"
 
 	NameObjectiveEvents    = "llm_objective_events_total"
 	NameObjectiveBad       = "llm_objective_bad_total"
@@ -52,9 +70,9 @@ const (
 
 // Values of labels that are not those of another package.
 const (
-	otherSkipReason     = "other"
-	reloadResultSuccess = "success"
-	reloadResultFailure = "failure"
+	otherSkipReason = "other"
+	resultSuccess   = "success"
+	resultFailure   = "failure"
 )
 
 // requestIDExemplar is the label of the exemplars.
@@ -78,7 +96,11 @@ const (
 	PerStream    Scope = "per streaming probe" // once for each target and probe that streams; absent for the others
 	PerProbe     Scope = "per probe"           // once for each target and probe
 	PerTarget    Scope = "per target"          // once for each target: without the label probe
+	PerBudget    Scope = "per budget"          // once for each budget of a target, and of all together
 	PerObjective Scope = "per objective"       // once for each objective
+	PerRamp      Scope = "per ramp"            // once for each ramp
+	PerLane      Scope = "per lane"            // once for each lane of a run that is under way
+	PerStage     Scope = "per stage"           // once for each lane, stage and probe of a ramp's latest run
 	PerProber    Scope = "per prober"          // once
 )
 
@@ -93,13 +115,37 @@ type Family struct {
 	Note    string    // what docs/metrics.md says beyond that; may be empty
 }
 
-// Families lists every family of this package that a result, a reload or the schedule fills, in the order of the documentation.
-func Families() []Family {
+// Families lists every family of this package, in the order of the documentation.
+func Families() []Family { return append(probeFamilies(), rampFamilies()...) }
+
+// probeFamilies lists every family that a result, a reload or the schedule fills.
+func probeFamilies() []Family {
 	return []Family{
 		{
 			Name: NameTimeToFirstToken, Kind: Histogram, Scope: PerStream, Buckets: ttftBuckets(),
 			Help: "Time from dispatching a request to its first generated token (text, reasoning or tool call), connection set-up included. Successful streaming requests only.",
-			Note: "A failed request has no sample here: read it together with `" + NameRequests + "`. Exemplar: `request_id`.",
+			Note: "A failed request has no sample here: read it together with `" + NameRequests + "`. The first request of a burst is in `" + NameColdTTFT + "` instead. Exemplar: `request_id`.",
+		},
+		{
+			Name: NameColdTTFT, Kind: Histogram, Scope: PerStream, Buckets: ttftBuckets(),
+			Help: "Time to first token of the first request after the probe was silent, for probes that send bursts. Successful streaming requests only.",
+			Note: "Such a request is not in `" + NameTimeToFirstToken + "`: what it costs to wake a server must not be taken for how it serves. " +
+				"The others of its burst are: they wait for the same start. Only the probe itself was silent: another probe of the target keeps it warm.",
+		},
+		{
+			Name: NameBurstSpread, Kind: Histogram, Scope: PerStream, Buckets: ttftBuckets(),
+			Help: "Longest less shortest time to first token within one burst: one sample per burst of which two requests or more were successful.",
+			Note: "What scaling from zero and a cold batch cost the last of the users who came together. The first request of the burst counts here, too.",
+		},
+		{
+			Name: NameUserTTFT, Kind: Histogram, Scope: PerStream, Buckets: ttftBuckets(),
+			Help: "Time from dispatching the first attempt to the first token of the last one, waits between them included: what the user of a client that retries feels.",
+			Note: "Only for probes with `retry`. One sample for each request that was answered in the end; one that was not has none. `" + NameTimeToFirstToken + "` judges each attempt by itself.",
+		},
+		{
+			Name: NameTurnTTFT, Kind: Histogram, Scope: PerStream, Labels: []string{"turn"}, Buckets: ttftBuckets(),
+			Help: "Time to first token by the turn of a conversation, from 1. Successful streaming requests only.",
+			Note: "Only for probes with `turns`. Each turn carries all that was said before; what the server has cached of it shows in `" + NameTurnCachedPromptTokens + "`.",
 		},
 		{
 			Name: NameDuration, Kind: Histogram, Scope: PerProbe, Buckets: durationBuckets(),
@@ -165,6 +211,21 @@ func Families() []Family {
 			Note: "A skipped probe is a gap in what is known about a target: alert on its rate, not on single ones.",
 		},
 		{
+			Name: NameRetries, Kind: Counter, Scope: PerProbe,
+			Help: "Requests that were sent because an attempt before them had failed.",
+			Note: "Only for probes with `retry`. Each attempt is in `" + NameRequests + "` with an outcome of its own.",
+		},
+		{
+			Name: NameTurnPromptTokens, Kind: Counter, Scope: PerProbe, Labels: []string{"turn"},
+			Help: "Prompt tokens by the turn of a conversation, as the server counted them, cached ones included.",
+			Note: "Only for probes with `turns`.",
+		},
+		{
+			Name: NameTurnCachedPromptTokens, Kind: Counter, Scope: PerProbe, Labels: []string{"turn"},
+			Help: "Of the prompt tokens of a turn, those that the server says it answered from a prefix cache.",
+			Note: "Only for probes with `turns`. The share that was cached: `rate(" + NameTurnCachedPromptTokens + "[1h]) / rate(" + NameTurnPromptTokens + "[1h])`.",
+		},
+		{
 			Name: NamePromptTokens, Kind: Counter, Scope: PerProbe,
 			Help: "Prompt tokens as the server counted them, cached ones included. Requests without the server's usage add nothing.",
 		},
@@ -228,6 +289,21 @@ func Families() []Family {
 				"`1e6 * sum without (currency) (" + NameHourlyPrice + ") / on (target) (3600 * rate(llm_engine_generation_tokens_total[1h]))`.",
 		},
 		{
+			Name: NameBudgetLimit, Kind: Gauge, Scope: PerBudget, Labels: []string{"budget"},
+			Help: "What a budget allows, as configured: requests_per_minute, output_tokens_per_hour, or cost_per_day, which has the label currency as well.",
+			Note: "The budget of all targets together has no label target.",
+		},
+		{
+			Name: NameBudgetUsed, Kind: Gauge, Scope: PerBudget, Labels: []string{"budget"},
+			Help: "What of a budget is used in the minute, hour or day up to now, what requests under way may yet use included.",
+			Note: "At the limit probes are skipped, with the reason in `" + NameSkipped + "`: `" + NameBudgetUsed + " / " + NameBudgetLimit + " > 0.9` says so before.",
+		},
+		{
+			Name: NameBaseline, Kind: Gauge, Scope: PerTarget, Labels: []string{"probe", "indicator", "quantile"},
+			Help: "A pinned baseline: what a quantile of an indicator was when it was saved, by command or by a nightly run that passed.",
+			Note: "It never forgets, unlike a baseline that rules compute from the days before. Absent where none was saved.",
+		},
+		{
 			Name: NameObjectiveEvents, Kind: Counter, Scope: PerObjective, Labels: []string{"objective", "indicator"},
 			Help: "Requests that an objective judged, good or bad.",
 			Note: "Canceled and skipped requests count nowhere, and neither does a successful one of which the indicator is not known: of one token there is no time per output token.",
@@ -268,6 +344,19 @@ func Families() []Family {
 		{
 			Name: NameProbeSeries, Kind: Gauge, Scope: PerProber,
 			Help: "Pairs of target and probe that are being measured.",
+		},
+		{
+			Name: NameDiscoveryTargets, Kind: Gauge, Scope: PerProber, Labels: []string{"source"},
+			Help: "Targets that a file or an HTTP service named, by source, as of its last good list.",
+			Note: "Only with `target_files` or `http_sd`.",
+		},
+		{
+			Name: NameDiscoveryRefreshes, Kind: Counter, Scope: PerProber, Labels: []string{"source", "result"},
+			Help: "Attempts to read the list of targets of a source, by result: success or failure. On a failure the last good list stays.",
+		},
+		{
+			Name: NameDiscoveryLastSuccess, Kind: Gauge, Scope: PerProber, Labels: []string{"source"},
+			Help: "When the list of a source was last read, as Unix time. 0 before the first success.",
 		},
 		{
 			Name: NameBuildInfo, Kind: Gauge, Scope: PerProber,

@@ -17,7 +17,7 @@ import (
 // Objective is a promise about the requests of one probe to one target: a share of them, the goal, is good.
 // It is identified by all its label values; goal and threshold may change without the counters starting anew.
 type Objective struct {
-	Name      string // not empty; no two objectives share one
+	Name      string // not empty; no two objectives of one target share one
 	Indicator Indicator
 	Threshold float64 // seconds, or tokens per second; 0 for availability
 	Goal      float64 // above 0, below 1
@@ -124,16 +124,17 @@ func (o *Objective) labels() prometheus.Labels {
 // check returns everything that is wrong with objectives.
 func (o *Objectives) check(objectives []Objective) error {
 	var errs []error
-	names := make(map[string]bool, len(objectives))
+	names := make(map[[2]string]bool, len(objectives))
 	for i := range objectives {
 		objective := &objectives[i]
+		name := [2]string{objective.Name, objective.Target}
 		wrong := func(format string, args ...any) {
 			errs = append(errs, fmt.Errorf("objective %q: %w", objective.Name, fmt.Errorf(format, args...)))
 		}
-		if objective.Name == "" || names[objective.Name] {
+		if objective.Name == "" || names[name] {
 			wrong("the name is empty, or given twice")
 		}
-		names[objective.Name] = true
+		names[name] = true
 		if !slices.Contains(Indicators(), objective.Indicator) {
 			wrong("unknown indicator %q: want one of %q", objective.Indicator, Indicators())
 		}

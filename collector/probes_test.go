@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -181,10 +182,15 @@ func TestAllSeriesExistAtZero(t *testing.T) {
 	for _, mf := range families {
 		byName[mf.GetName()] = mf
 	}
-	self := map[string]bool{NameSchedulerLag: true, NameBuildInfo: true, NameReloadSuccessful: true, NameReloadSuccessTime: true, NameConfigReloads: true}
+	self := map[string]bool{NameSchedulerLag: true, NameBuildInfo: true, NameReloadSuccessful: true, NameReloadSuccessTime: true, NameConfigReloads: true,
+		NameBaseline: true, NameDiscoveryTargets: true, NameDiscoveryRefreshes: true, NameDiscoveryLastSuccess: true}
 	for _, f := range Families() {
 		mf := byName[f.Name]
-		if self[f.Name] || f.Scope == PerObjective || f.Name == NameUnloadedTTFT { // the last is absent until it is known
+		if self[f.Name] || f.Name == NameUnloadedTTFT { // the last is absent until it is known
+			continue
+		}
+		switch f.Scope { // those of other collectors
+		case PerObjective, PerBudget, PerRamp, PerLane, PerStage:
 			continue
 		}
 		if mf == nil {
@@ -587,7 +593,7 @@ func TestNativeHistograms(t *testing.T) {
 	}
 	want := 0
 	for _, f := range Families() {
-		if f.Kind == Histogram {
+		if f.Kind == Histogram && f.Scope != PerStage { // the others are not of Probes
 			want++
 		}
 	}
@@ -640,6 +646,14 @@ func TestHandler(t *testing.T) {
 			t.Error("the error is not counted")
 		}
 	})
+	t.Run("a scraper that goes away is no error", func(t *testing.T) {
+		var log bytes.Buffer
+		h := Handler(newRegistry(t, newProbes(t, interactive)), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		h.ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if text := log.String(); !strings.Contains(text, "broken pipe") || strings.Contains(text, "level=ERROR") {
+			t.Errorf("log = %.300q...; want it told, and not as an error", text)
+		}
+	})
 	t.Run("a collector that claims a family of the probes", func(t *testing.T) {
 		reg := newRegistry(t, newProbes(t, interactive))
 		reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: NameUp, Help: "x"}))
@@ -664,6 +678,11 @@ func TestHandler(t *testing.T) {
 		}
 	})
 }
+
+// gone is a scraper that has gone away.
+type gone struct{ *httptest.ResponseRecorder }
+
+func (gone) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 // broken is a collector whose only metric cannot be had.
 type broken struct{}

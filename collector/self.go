@@ -30,8 +30,8 @@ func NewSelf() *Self {
 		reloadSuccessful:  m.gauge(NameReloadSuccessful),
 		reloadSuccessTime: m.gauge(NameReloadSuccessTime),
 		reloads: map[bool]prometheus.Counter{
-			true:  m.counter(NameConfigReloads, "result", reloadResultSuccess),
-			false: m.counter(NameConfigReloads, "result", reloadResultFailure),
+			true:  m.counter(NameConfigReloads, "result", resultSuccess),
+			false: m.counter(NameConfigReloads, "result", resultFailure),
 		},
 	}
 	m.labels = prometheus.Labels{

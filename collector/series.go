@@ -31,7 +31,14 @@ type Series struct {
 	Price            *TokenPrice        // nil: what requests cost is not known
 	HourlyPrice      *HourlyPrice       // of the target, the same for all its probes; nil: none
 	Abandonment      Curve              // streaming only; nil: none
+
+	Retries bool // whether failed requests are sent again
+	Bursts  bool // whether requests are sent in bursts, after a silence
+	Turns   int  // of a conversation, at most maxTurns; 0: none
 }
+
+// maxTurns bounds the values of the label turn.
+const maxTurns = 100
 
 // probeKey is how a result finds its series.
 type probeKey struct{ target, probe string }
@@ -102,6 +109,9 @@ func (s *Series) checkValues() (errs []error) {
 		errs = append(errs, errors.New("abandonment: the probe does not stream"))
 	}
 	errs = append(errs, s.Abandonment.check())
+	if s.Turns < 0 || s.Turns > maxTurns {
+		errs = append(errs, fmt.Errorf("%d turns: want 0 to %d", s.Turns, maxTurns))
+	}
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
@@ -109,6 +119,7 @@ func (s *Series) checkValues() (errs []error) {
 func takenLabels() map[string]bool {
 	taken := map[string]bool{
 		"target": true, "model": true, "probe": true,
+		"ramp": true, "lane": true, "stage": true, "currency": true,
 		model.BucketLabel: true, model.QuantileLabel: true, // Prometheus' own
 	}
 	for _, f := range Families() {

@@ -38,6 +38,12 @@ type unit struct {
 	measurements map[prober.Clock]prometheus.Counter
 	degraded     prometheus.Counter
 
+	retries prometheus.Counter // nil without retries
+	user    *histogram         // nil unless streaming, with retries
+	cold    *histogram         // nil unless streaming, in bursts
+	spread  *spread            // nil unless streaming, in bursts
+	turns   []turn             // by turn - 1; empty but for conversations
+
 	interval, inFlight prometheus.Gauge
 
 	state *state
@@ -91,6 +97,17 @@ func newUnit(families familyTable, s Series, skipReasons []string, old *unit) *u
 	}
 	if old != nil {
 		u.state = old.state
+	}
+	u.turns = newTurns(&m, s)
+	if s.Retries {
+		u.retries = m.counter(NameRetries, "", "")
+	}
+	if s.Stream && s.Retries {
+		u.user = m.histogram(NameUserTTFT, "", "")
+	}
+	if s.Stream && s.Bursts {
+		u.cold = m.histogram(NameColdTTFT, "", "")
+		u.spread = &spread{histogram: m.histogram(NameBurstSpread, "", "")}
 	}
 	if s.Stream {
 		u.ttft = m.histogram(NameTimeToFirstToken, "", "")
@@ -149,7 +166,14 @@ func (u *unit) observe(r *prober.Result) bool {
 	} else {
 		countWith(outcome, exemplar)
 	}
+	if u.retries != nil && r.Request.Attempt > 1 {
+		u.retries.Inc()
+	}
+	if u.spread != nil && r.Request.Burst > 0 && !r.Retried {
+		u.spread.observe(r)
+	}
 	u.observeTokens(r)
+	u.observeTurn(r)
 	u.observeAbandonment(r)
 	u.state.observe(r)
 	if c, ok := u.measurements[r.Clock]; ok && !r.Timeline.Headers.IsZero() {
@@ -182,7 +206,14 @@ func (u *unit) observeLatency(r *prober.Result, exemplar prometheus.Labels) {
 		return
 	}
 	if d, ok := r.TTFT(); ok {
-		u.ttft.observeWith(seconds(d), exemplar)
+		h := u.ttft
+		if u.cold != nil && r.Request.Cold {
+			h = u.cold
+		}
+		h.observeWith(seconds(d), exemplar)
+	}
+	if d, ok := prober.UserTTFT(r); ok && u.user != nil {
+		u.user.observeWith(seconds(d), exemplar)
 	}
 	for d := range prober.ChunkGaps(r) {
 		u.gap.Observe(seconds(d))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/llmprober/llm_prober/prober/wire"
 )
@@ -55,7 +56,7 @@ func excerpt(text string) string {
 	return fmt.Sprintf("%q... (%d bytes)", strings.ToValidUTF8(text[:enough], ""), len(text))
 }
 
-// gathered is the text of an answer as far as checks want it.
+// gathered is the text of an answer as far as somebody wants it.
 type gathered struct {
 	text  []byte
 	tools map[string]bool // names of called functions
@@ -70,4 +71,16 @@ func (a *gathered) add(ev *wire.Event) {
 		}
 		a.tools[string(wire.AppendUnquoted(nil, ev.ToolName))] = true
 	}
+}
+
+// head is the beginning of the text: at most limit bytes, and no half of a character.
+func (a *gathered) head(limit int) string {
+	text := a.text
+	if len(text) > limit {
+		for limit > 0 && !utf8.RuneStart(text[limit]) {
+			limit--
+		}
+		text = text[:limit]
+	}
+	return string(text)
 }

@@ -27,7 +27,8 @@ type measurement struct {
 	complete bool     // a finish reason or the protocol's end was seen
 	events   bool     // at least one event was stamped
 	userTime bool     // at least one event was stamped by the user's clock
-	answer   gathered // filled only where the request has checks
+	keep     int      // bytes of the answer's text that the caller wants; 0: none
+	answer   gathered // filled only where the request has checks, or the caller wants the text
 }
 
 func (m *measurement) begin() {
@@ -205,10 +206,15 @@ func (m *measurement) token(a *answer, ev *wire.Event, at transport.Stamp) {
 	t.LastToken = at.At
 	m.r.ToolCalled = m.r.ToolCalled || ev.ToolCall
 	m.r.ReasoningShown = m.r.ReasoningShown || len(ev.Reasoning) > 0
-	if m.req.Checks.any() {
+	m.gather(ev)
+	m.r.Chunks = append(m.r.Chunks, Chunk{At: at.At.Sub(t.Dispatched), Delay: at.Delay, Tokens: int32(ev.Tokens)})
+}
+
+// gather keeps what an event says, as far as somebody wants to know.
+func (m *measurement) gather(ev *wire.Event) {
+	if m.req.Checks.any() || len(m.answer.text) < m.keep {
 		m.answer.add(ev)
 	}
-	m.r.Chunks = append(m.r.Chunks, Chunk{At: at.At.Sub(t.Dispatched), Delay: at.Delay, Tokens: int32(ev.Tokens)})
 }
 
 // What is believed of a server: no answer has more tokens than this, and no finish reason is longer.
@@ -277,9 +283,7 @@ func (m *measurement) whole(a *answer, protocol *wire.Protocol) {
 	}
 	m.note(&ev)
 	m.r.ToolCalled = ev.ToolCall
-	if m.req.Checks.any() {
-		m.answer.add(&ev)
-	}
+	m.gather(&ev)
 	switch {
 	case ev.Err != nil:
 		m.end(serverOutcome(ev.Err), ev.Err)

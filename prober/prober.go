@@ -40,8 +40,25 @@ func New(opts Options) *Prober {
 
 // Do asks req's question and measures the answer. It returns within req's limits, or soon after ctx ends;
 // then the outcome is Canceled. It always returns a complete Result.
-func (p *Prober) Do(ctx context.Context, req *Request) *Result {
+func (p *Prober) Do(ctx context.Context, req *Request) *Result { return p.do(ctx, req, 0, nil).r }
+
+// DoText is Do, and returns the text of the answer as well, reasoning not included: its first limit bytes, cut before the
+// first character that has no room. It is beside the Result, and not in it, because Results are kept.
+func (p *Prober) DoText(ctx context.Context, req *Request, limit int) (*Result, string) {
+	m := p.do(ctx, req, limit, nil)
+	return m.r, m.answer.head(limit)
+}
+
+// DoTogether is Do for a request that goes out at the same time as others: see Start.
+func (p *Prober) DoTogether(ctx context.Context, req *Request, s *Start) *Result {
+	return p.do(ctx, req, 0, s).r
+}
+
+// do keeps at least keep bytes of the answer's text, as far as there is one, and waits for the common start once all is
+// prepared. A nil start is now.
+func (p *Prober) do(ctx context.Context, req *Request, keep int, start *Start) *measurement {
 	m := &measurement{
+		keep:   keep,
 		req:    req,
 		limits: req.Limits.withDefaults(),
 		ctx:    ctx,
@@ -52,7 +69,9 @@ func (p *Prober) Do(ctx context.Context, req *Request) *Result {
 		m.r.Timeline.Intended = time.Now()
 	}
 	prepared, err := p.prepare(ctx, req, m.limits.Total)
+	start.wait(ctx, req, m.limits.Total)
 	m.begin()
+	start.gone(req)
 	if ctx.Err() != nil {
 		m.end(Canceled, context.Cause(ctx))
 	} else if err != nil {
@@ -62,7 +81,7 @@ func (p *Prober) Do(ctx context.Context, req *Request) *Result {
 		m.r.Err = redact(m.r.Err, prepared.Header())
 	}
 	m.close(p.opts.DegradedAfter)
-	return m.r
+	return m
 }
 
 // prepare makes the request up to what can be sent: encoding it, reading credentials and fetching tokens is our time

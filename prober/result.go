@@ -22,7 +22,19 @@ type Request struct {
 	// PromptUnits is how much generated text the prompt holds, in the workload's own unit;
 	// the workload learns from it and the server's token count. 0: not generated text.
 	PromptUnits int
+
+	// Of a question that is asked again after a failure, as users' clients do:
+	Attempt         int       // which try of it this is: 1 the first; 0 is taken as 1
+	FirstDispatched time.Time // when the first try was dispatched; zero for the first itself
+
+	Turn  int  // of a conversation, from 1; 0: not of one
+	Burst int  // how many requests went out together with this one, itself included; 0: it went alone
+	Cold  bool // the first request after the target, or the lane, was idle: it may have met a server that had to wake up
 }
+
+// Group is what the requests of one asking have in common: the tries of a question, the turns of a conversation, the
+// members of a burst. It is empty for an id that is none of ours.
+func (r *Request) Group() string { return group(r.ID) }
 
 // Limits bound one request. A zero duration or size means the default given beside it.
 type Limits struct {
@@ -107,6 +119,7 @@ type Result struct {
 	ReasoningShown bool // reasoning was part of the stream
 
 	BodyBytes    int64
+	Retried      bool          // another try of the same question follows; a question has one result without
 	RetryAfter   time.Duration // how long the server asks to be left alone; 0: it did not say
 	Degraded     bool          // the prober itself was late beyond the configured bound: judge the numbers accordingly
 	ReceiveDelay time.Duration // the largest over all events; 0 where there is no kernel stamp
@@ -119,6 +132,18 @@ func (r *Result) TTFT() (time.Duration, bool) {
 		return 0, false
 	}
 	return r.Timeline.FirstToken.Sub(r.Timeline.Dispatched), true
+}
+
+// UserTTFT is the time to the first token as the user felt it, and whether there is one: from the dispatch of the first
+// try, over all that failed and the waits between them. Without retries it is the TTFT. A try that failed has none.
+func UserTTFT(r *Result) (time.Duration, bool) {
+	if r.Outcome != OK || r.Timeline.FirstToken.IsZero() {
+		return 0, false
+	}
+	if first := r.Request.FirstDispatched; !first.IsZero() {
+		return r.Timeline.FirstToken.Sub(first), true
+	}
+	return r.TTFT()
 }
 
 // Duration is the end-to-end time from dispatch to the end of the answer, or to the failure.

@@ -18,6 +18,19 @@ type ConversationShape struct {
 	FirstTokens     Range // the first prompt, as the server counts it, template included
 	TurnTokens      Range // each further question's own text: history and template not counted
 	MaxOutputTokens int   // the cap that each answer should reach; 0: as long as the model likes
+
+	SharedPrefixTokens int    // of the first prompt, as a Shape's
+	Prefix             string // of the first prompt, as a Shape's
+
+	Purpose     Purpose  // of each question, as a Shape's
+	Fields      []string // of each question, as a Shape's
+	Tool        string   // of each question, as a Shape's
+	Instruction string   // of each question, as a Shape's
+}
+
+// question is the shape of one question: what all have in common.
+func (s *ConversationShape) question() Shape {
+	return Shape{MaxOutputTokens: s.MaxOutputTokens, Purpose: s.Purpose, Fields: s.Fields, Tool: s.Tool, Instruction: s.Instruction}
 }
 
 // Conversation is a chat in which each question carries all that was said before, so that a server's prefix cache can answer
@@ -62,7 +75,10 @@ func (c *Conversation) Next() (Prompt, bool) {
 	key := c.source.Uint64()
 	user, model := rand.NewPCG(key, 0), rand.NewPCG(key, 1)
 	if c.turn == 1 {
-		p := c.generator.prompt(Shape{PromptTokens: c.shape.FirstTokens, MaxOutputTokens: c.shape.MaxOutputTokens}, c.n, user)
+		first := c.shape.question()
+		first.PromptTokens = c.shape.FirstTokens
+		first.SharedPrefixTokens, first.Prefix = c.shape.SharedPrefixTokens, c.shape.Prefix
+		p := c.generator.prompt(first, c.n, user)
 		p.Turn = 1
 		c.messages, c.answer = p.Messages, ""
 		return p, true
@@ -86,7 +102,7 @@ func (c *Conversation) Answered(text string) { c.answer = text }
 func (g *Generator) followUp(shape ConversationShape, source *rand.PCG) Prompt {
 	const opening = "Thanks."
 	tokens := shape.TurnTokens.draw(source)
-	instruction, _ := Shape{MaxOutputTokens: shape.MaxOutputTokens}.instruction(tokens, source)
+	instruction, answer := shape.question().instruction(tokens, source)
 	// No count of the server's tells what the fixed parts cost beyond ordinary text. As they are short words and marks, each
 	// one is a token, or more than one where all text has more tokens.
 	units := g.textUnits(tokens)
@@ -100,6 +116,7 @@ func (g *Generator) followUp(shape ConversationShape, source *rand.PCG) Prompt {
 		MaxOutputTokens: shape.MaxOutputTokens,
 		Tokens:          tokens,
 		Least:           units < len(b)-uncounted-minWord,
+		Answer:          answer,
 	}
 }
 

@@ -49,6 +49,32 @@ func TestConversationCarriesTheHistory(t *testing.T) {
 	}
 }
 
+// What a shape says of one prompt, a conversation's says of the first one, or of each.
+func TestConversationShape(t *testing.T) {
+	shape := ConversationShape{
+		Turns: Range{3, 3}, FirstTokens: Range{400, 400}, TurnTokens: Range{60, 60},
+		SharedPrefixTokens: 200, Prefix: "rag", Purpose: ToolCall, Tool: "look_up",
+	}
+	g := NewGenerator(1, new(Calibration))
+	say := func(int) string { return "Well." }
+	a, b := play(g.Conversation(shape), say), play(g.Conversation(shape), say)
+	x, y := a[0].Messages[0].Content, b[0].Messages[0].Content
+	if shared := vocabularyTokens(x[:commonPrefix(x, y)]); math.Abs(float64(shared-200)) > 10 {
+		t.Errorf("two conversations share %d tokens; want 200", shared)
+	}
+	for _, test := range []struct{ instruction, want string }{
+		{"", "\nCall the tool look_up with what this text says, and say nothing else."},
+		{"Say a number.", "\nSay a number."},
+	} {
+		shape.Instruction = test.instruction
+		for _, p := range play(g.Conversation(shape), say) {
+			if text := p.Messages[len(p.Messages)-1].Content; !strings.HasSuffix(text, test.want) {
+				t.Errorf("question %d is %q; want it to end with %q", p.Turn, text, test.want)
+			}
+		}
+	}
+}
+
 func TestConversationWithoutAnswers(t *testing.T) {
 	tok := tokenizers()[0]
 	for _, test := range []struct{ limit, want int }{{150, 150}, {0, fallbackTokens}} {

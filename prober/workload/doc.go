@@ -35,8 +35,9 @@
 //	Go on at length.                                the instruction, so that outputs reach their cap
 //
 // A shared prefix, if one is wanted, stands before the first line. The instruction depends on the [Purpose]: going on, JSON,
-// a tool call, a puzzle with a known answer, a long list. One calibration serves all probes of a target but those with
-// tools: servers count the tools as a part of the prompt, so such a probe takes a calibration and a generator of its own.
+// a tool call, a puzzle with a known answer, a long list; or it is the user's own. One calibration serves all probes of a
+// target but those with tools or an instruction of the user's: servers count the tools as a part of the prompt, and words
+// of another script have other tokens. Such a probe takes a calibration and a generator of its own.
 //
 // A [Conversation] asks several times, each time with all that was said before. A [Recorded] file has requests of the
 // user's own instead; its prompts are as long as they are, and teach nothing.

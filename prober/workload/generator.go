@@ -29,6 +29,10 @@ type Shape struct {
 	Purpose Purpose  // what the closing instruction asks for
 	Fields  []string // of the object, with JSON; nil: title, mood and place
 	Tool    string   // the function's name, with ToolCall; empty: any
+
+	// Instruction takes the place of the purpose's, at the end of the prompt, which is what models heed most. It counts as a
+	// part of the prompt's length. Empty: the purpose's own.
+	Instruction string
 }
 
 // Prompt is one question.

@@ -182,6 +182,9 @@ func TestPromptsAskToGoOn(t *testing.T) {
 	}{
 		{Shape{PromptTokens: Range{20, 20}, MaxOutputTokens: 64}, "\nGo on at length."},
 		{Shape{PromptTokens: Range{400, 400}}, "\nContinue this text in the same style."},
+		{Shape{PromptTokens: Range{60, 60}, Instruction: "Reply with OK."}, "\nReply with OK."},
+		{Shape{PromptTokens: Range{400, 400}, MaxOutputTokens: 256, Purpose: JSON, Instruction: "Reply with OK."}, "\nReply with OK."},
+		{Shape{PromptTokens: Range{5, 5}, Instruction: "Reply with OK."}, "\nReply with OK."},
 		{
 			Shape{PromptTokens: Range{400, 400}, MaxOutputTokens: 256},
 			"\nContinue this text in the same style. Write at least 256 words and do not stop before that.",

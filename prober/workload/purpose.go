@@ -38,6 +38,9 @@ const (
 
 // instruction writes what a prompt of so many tokens ends with, and the right answer where there is one.
 func (s Shape) instruction(tokens int, source rand.Source) (text, answer string) {
+	if s.Instruction != "" {
+		return "\n" + s.Instruction, ""
+	}
 	switch s.Purpose {
 	case JSON:
 		fields := s.Fields

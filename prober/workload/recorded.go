@@ -122,6 +122,20 @@ func (r *Recorded) Len() int { return len(r.requests) }
 // Bad is what was passed over because it could not be used, on leave of SkipBad; nil: nothing.
 func (r *Recorded) Bad() *BadLines { return r.bad }
 
+// MaxBytes is the text of the longest request, in bytes, with what a message takes beside its own: no tokenizer makes more
+// tokens of it.
+func (r *Recorded) MaxBytes() int {
+	longest := 0
+	for i := range r.requests {
+		n := 0
+		for _, m := range r.requests[i].messages {
+			n += len(m.Content) + messageBytes
+		}
+		longest = max(longest, n)
+	}
+	return longest
+}
+
 // Idle is how many conversations had no turn of a user's, and so nothing to ask.
 func (r *Recorded) Idle() int { return r.idle }
 

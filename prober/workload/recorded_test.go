@@ -212,6 +212,16 @@ func TestLoadRecorded(t *testing.T) {
 	}
 }
 
+func TestMaxBytes(t *testing.T) {
+	r, err := ReadRecorded("f", strings.NewReader(oursFile), RecordedOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.MaxBytes(), len("Be brief.")+len("Why?")+2*messageBytes; got != want {
+		t.Errorf("MaxBytes() = %d; want %d", got, want)
+	}
+}
+
 func TestReplay(t *testing.T) {
 	var file strings.Builder
 	weights := []float64{1, 5, 0.001, 3, 1}
