@@ -21,6 +21,14 @@ type HourlyPrice struct {
 	Amount   float64
 }
 
+// String is the price in words; that of nil says that there is none.
+func (p *TokenPrice) String() string {
+	if p == nil {
+		return "no price by the token"
+	}
+	return fmt.Sprintf("%g %s for a million tokens of input, %g cached, %g of output", p.Input, p.Currency, p.CachedInput, p.Output)
+}
+
 func (p *TokenPrice) check() error { return checkAmounts(p.Currency, p.Input, p.CachedInput, p.Output) }
 
 func checkAmounts(currency string, amounts ...float64) error {
@@ -36,8 +44,8 @@ func checkAmounts(currency string, amounts ...float64) error {
 	return errors.Join(errs...)
 }
 
-// cost is what a request cost, by the tokens that the server counted: 0 where it counted none. Estimated output is left out.
-func (p *TokenPrice) cost(r *prober.Result) float64 {
+// Result is what a request cost, by the tokens that the server counted: 0 where it counted none. Estimated output is left out.
+func (p *TokenPrice) Result(r *prober.Result) float64 {
 	if !r.Usage.Known {
 		return 0
 	}
@@ -47,5 +55,10 @@ func (p *TokenPrice) cost(r *prober.Result) float64 {
 	if r.OutputSource == prober.TokensUsage || r.OutputSource == prober.TokensChunks {
 		output = max(0, r.OutputTokens)
 	}
+	return p.Of(prompt, cached, output)
+}
+
+// Of is what so many tokens cost; cached ones are among those of the prompt.
+func (p *TokenPrice) Of(prompt, cached, output int) float64 {
 	return (float64(prompt-cached)*p.Input + float64(cached)*p.CachedInput + float64(output)*p.Output) / 1e6
 }

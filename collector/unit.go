@@ -241,7 +241,7 @@ func (u *unit) observeTokens(r *prober.Result) {
 		c.Add(float64(max(0, r.OutputTokens)))
 	}
 	if u.cost != nil {
-		u.cost.Add(u.series.Price.cost(r))
+		u.cost.Add(u.series.Price.Result(r))
 	}
 }
 

@@ -31,7 +31,7 @@ func TestCost(t *testing.T) {
 		{"counted below zero", wire.Usage{Known: true, PromptTokens: -40, CachedTokens: -5}, -1, prober.TokensUsage, 0},
 	} {
 		r := &prober.Result{Usage: test.usage, OutputTokens: test.output, OutputSource: test.source}
-		if got := price.cost(r) * 1e6; math.Abs(got-test.want) > 1e-9 {
+		if got := price.Result(r) * 1e6; math.Abs(got-test.want) > 1e-9 {
 			t.Errorf("%s: cost() = %v; want %v", test.name, got, test.want)
 		}
 	}

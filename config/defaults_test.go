@@ -25,8 +25,8 @@ targets: [{name: t, url: "http://h/v1/", model: m, probes: [p], headers: {x-key:
 			Timeout: seconds(60), ConnectTimeout: seconds(10), FirstTokenTimeout: seconds(60), IdleTimeout: seconds(60),
 		}},
 		Targets: []*Target{{
-			Name: "t", URL: "http://h/v1", Protocol: "openai_chat", Model: "m", Probes: []string{"p"}, MaxInFlight: 8, MaxTokensField: "max_tokens",
-			Headers: map[string]Secret{"X-Key": "a"},
+			Name: "t", URL: "http://h/v1", Protocol: "openai_chat", Model: "m", Probes: []string{"p"},
+			TargetSettings: TargetSettings{MaxInFlight: 8, MaxTokensField: "max_tokens", Headers: map[string]Secret{"X-Key": "a"}},
 		}},
 	}
 	if diff := cmp.Diff(want.Global, c.Global); diff != "" {

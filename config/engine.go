@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -45,7 +46,7 @@ func (v *validator) engine(e *Engine, at *node) {
 		return
 	}
 	if u := at.get("metrics_url"); u != nil {
-		if err := checkMetricsURL(u.text); err != nil {
+		if err := checkMetricsURL(u.text); err != nil && !(v.template && strings.HasPrefix(u.text, "/")) {
 			v.must(false, u, "%v", err)
 		}
 	}
@@ -87,11 +88,14 @@ func (v *validator) matched(n *node) {
 	}
 }
 
-// engineDefaults completes an engine.
-func engineDefaults(e *Engine, at *node) {
+// engineDefaults completes an engine; as written, with what is only known from the file.
+func engineDefaults(e *Engine, at *node, written bool) {
 	set(&e.Kind, EngineAuto)
 	set(&e.Interval, model.Duration(15*time.Second))
 	set(&e.Timeout, min(model.Duration(5*time.Second), e.Interval))
+	if !written {
+		return
+	}
 	for name, m := range e.Custom {
 		if !at.get("custom").get(name).has("scale") {
 			m.Scale = 1

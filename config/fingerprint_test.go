@@ -90,8 +90,10 @@ func TestFingerprint(t *testing.T) {
 // Each field of a type that is made of one value counts, whoever adds it.
 func TestFingerprintCoversEveryField(t *testing.T) {
 	for _, v := range []any{
-		Probe{}, Tool{}, Function{}, ResponseFormat{}, JSONSchema{}, Expect{}, Abandonment{},
-		Target{}, Budget{}, Engine{}, EngineMetric{}, Price{}, HTTPClientConfig{},
+		Probe{}, Prompts{}, Burst{}, Retry{}, Tool{}, Function{}, ResponseFormat{}, JSONSchema{}, Expect{}, Abandonment{},
+		Target{}, TargetSettings{}, Budget{}, Engine{}, EngineMetric{}, Price{}, HTTPClientConfig{},
+		Ramp{}, Blackout{}, Shape{}, Lane{}, Arrivals{}, Stage{}, Step{}, Spike{}, Level{}, RampObjective{}, Abort{}, Compare{},
+		BaselineShape{}, StepShape{}, LinearShape{}, SpikeShape{}, SoakShape{}, BurstAfterIdleShape{}, SearchShape{}, MixSweepShape{}, NoisyNeighbourShape{}, RecoveryShape{},
 	} {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumField() {

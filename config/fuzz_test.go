@@ -31,7 +31,7 @@ func FuzzParse(f *testing.F) {
 			checkPlaces(t, list, "f", data)
 			for _, e := range list {
 				// These are the library's words for what shape.go should have said.
-				for _, words := range []string{"cannot construct", "not found in type", "already set in type", "yaml"} {
+				for _, words := range []string{"cannot construct", "not found in type", "already set in type", "yaml:"} {
 					if strings.Contains(e.Message, words) {
 						t.Errorf("%v: shape.go lets through what does not decode", e)
 					}
@@ -40,10 +40,10 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for name, p := range c.Probes {
-			if p.Interval < minInterval || p.Timeout <= 0 || p.Timeout > maxTimeout || p.ConnectTimeout <= 0 || p.ConnectTimeout > p.Timeout ||
+			if (p.Burst == nil) == (p.Interval < minInterval) || p.RequestsPerSecond() <= 0 || p.Timeout <= 0 || p.Timeout > maxTimeout || p.ConnectTimeout <= 0 || p.ConnectTimeout > p.Timeout ||
 				p.FirstTokenTimeout <= 0 || p.FirstTokenTimeout > p.Timeout || p.IdleTimeout <= 0 || p.IdleTimeout > p.Timeout ||
-				p.Jitter < 0 || 2*p.Jitter >= p.Interval || p.Stream == nil || p.MaxOutputTokens < 1 ||
-				p.PromptTokens.Min < 1 || p.PromptTokens.Max < p.PromptTokens.Min || p.SharedPrefixTokens < 0 || p.SharedPrefixTokens > p.PromptTokens.Min {
+				p.Jitter < 0 || p.Burst == nil && 2*p.Jitter >= p.Interval || p.Stream == nil || p.MaxOutputTokens < 1 ||
+				(p.Prompts == nil) == (p.PromptTokens.Min < 1) || p.PromptTokens.Max < p.PromptTokens.Min || p.SharedPrefixTokens < 0 || p.SharedPrefixTokens > p.PromptTokens.Min {
 				t.Errorf("probe %q is loaded as %+v", name, *p)
 			}
 			o := p.RequestOptions(&Target{})
@@ -68,8 +68,23 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for _, o := range c.Objectives {
-			if (o.Threshold.Value() > 0) == (o.Indicator == IndicatorAvailability) || o.Goal <= 0 || o.Goal >= 1 || c.Probes[o.Probe] == nil {
+			if (o.Threshold.Value() > 0) == (o.Indicator == IndicatorAvailability) || o.Goal <= 0 || o.Goal >= 1 || c.Probes[o.Probe] == nil || o.Target != EveryTarget && c.Target(o.Target) == nil {
 				t.Errorf("objective is loaded as %+v", *o)
+			}
+		}
+		for _, r := range c.Ramps {
+			if c.Target(r.Target) == nil || len(r.Lanes) == 0 || r.PlannedDuration() < 0 || r.Drain <= 0 || r.Repeat < 1 || r.Abort.ErrorShare <= 0 || r.Abort.Over <= 0 {
+				t.Errorf("ramp is loaded as %v", r)
+			}
+			for _, l := range r.Lanes {
+				if l.Name == "" || c.Target(l.Target) == nil || len(l.Mix) == 0 || l.MaxInFlight < 1 {
+					t.Errorf("lane is loaded as %v", l)
+				}
+				for name := range l.Mix {
+					if c.Probes[name] == nil {
+						t.Errorf("lane %q asks the probe %q, which is not defined", l.Name, name)
+					}
+				}
 			}
 		}
 		again, err := Parse("again", []byte(c.String()), Options{})

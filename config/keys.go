@@ -10,6 +10,7 @@ import (
 )
 
 // everyKey calls f with each key that a configuration can have: the path of its mapping, and the type of its value.
+// What is in a template is in targets as well, and is not gone through again.
 func everyKey(f func(path, key string, t reflect.Type)) {
 	var visit func(t reflect.Type, path string)
 	visit = func(t reflect.Type, path string) {
@@ -28,7 +29,9 @@ func everyKey(f func(path, key string, t reflect.Type)) {
 			known, rest := fields.Of(t)
 			for _, k := range known {
 				f(path, k.Key, k.Type)
-				visit(k.Type, join(path, k.Key))
+				if k.Type != reflect.TypeFor[TargetTemplate]() {
+					visit(k.Type, join(path, k.Key))
+				}
 			}
 			if rest != nil {
 				visit(rest, join(path, "<name>"))

@@ -2,9 +2,11 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Options are what a configuration takes from its surroundings.
@@ -14,6 +16,9 @@ type Options struct {
 
 	// Dir is where relative file names in the configuration start. Empty: they stay as they are.
 	Dir string
+
+	// CheckFile says what keeps a file of prompts or of arrivals from being used. Nil: they are not looked at.
+	CheckFile func(name string) error
 }
 
 // Load reads, completes and checks the configuration in a file. It changes nothing and keeps nothing, so it serves
@@ -25,7 +30,21 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load configuration: %w", err)
 	}
-	return Parse(path, data, Options{LookupEnv: os.LookupEnv, Dir: filepath.Dir(path)})
+	return Parse(path, data, Options{LookupEnv: os.LookupEnv, Dir: filepath.Dir(path), CheckFile: checkFile})
+}
+
+// checkFile says why a file cannot be read.
+func checkFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = errors.New("it is a folder")
+	}
+	return err
 }
 
 // Parse is Load for data that has been read. Errors call it name. The error, if any, is an ErrorList.
@@ -47,12 +66,7 @@ func Parse(name string, data []byte, opts Options) (*Config, error) {
 	if found = append(doc.faults, found...); len(found) > 0 {
 		return nil, src.errors(found, doc)
 	}
-	for _, t := range c.Targets {
-		t.HTTP.SetDirectory(opts.Dir)
-		if t.Engine != nil {
-			t.Engine.HTTP.SetDirectory(opts.Dir)
-		}
-	}
+	c.setDirectory(opts.Dir)
 	c.warnings = src.errors(warnings(c, doc.root), doc)
 	return c, nil
 }
@@ -69,13 +83,28 @@ func build(doc *document, opts Options) (*Config, faults) {
 		s.reveal()
 	}
 	found := s.faults
-	for _, target := range doc.root.get("targets").sound() {
-		found = append(found, checkHeaders(target)...)
+	for _, place := range placesOfHeaders(doc.root) {
+		found = append(found, checkHeaders(place)...)
 	}
 
 	c := &Config{}
 	found = append(found, decode(doc.root, c)...)
 	applyDefaults(c, doc.root)
 	found = append(found, validate(c, doc.root)...)
+	if opts.CheckFile != nil {
+		found = append(found, c.checkFiles(doc.root, opts)...)
+	}
 	return c, found
+}
+
+// placesOfHeaders lists the mappings that may have headers, or an HTTP client, or an engine with one.
+func placesOfHeaders(root *node) []*node {
+	places := root.get("targets").sound()
+	for _, source := range slices.Concat(root.get("target_files").sound(), root.get("http_sd").sound(), []*node{root.get("probe_on_demand")}) {
+		places = append(places, source, source.get("template"))
+	}
+	for _, ramp := range root.get("ramps").sound() {
+		places = append(places, ramp.get("lanes").sound()...)
+	}
+	return places
 }

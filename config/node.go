@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // node is one value of the file, with its place. Aliases and merge keys are resolved, so a node has one parent.
 type node struct {
@@ -100,6 +103,11 @@ func (n *node) sound() []*node {
 		}
 	}
 	return sound
+}
+
+// hasBad reports whether something in a list was reported already.
+func (n *node) hasBad() bool {
+	return n != nil && slices.ContainsFunc(n.children, func(c *node) bool { return c.bad })
 }
 
 // isNull reports whether n is no value at all.

@@ -37,66 +37,100 @@ func (v *validator) objectives(n *node) {
 		}
 		v.must(slices.Contains(Indicators(), o.Indicator), at.get("indicator"), "unknown indicator %q%s", o.Indicator, didYouMean(o.Indicator, Indicators()))
 		v.objectiveOf(o, at)
-		v.threshold(o, at)
+		if o.Indicator != IndicatorAvailability {
+			v.threshold(o.Indicator, o.Threshold, at)
+		} else {
+			v.must(!at.has("threshold"), at.get("threshold"), "availability has no threshold: a request failed, or it did not")
+		}
 		v.must(o.Goal > 0 && o.Goal < 1, at.get("goal"), "a goal is a share above 0 and below 1, such as 0.99; with 1 no request could ever fail")
 	}
 }
 
 // objectiveOf checks which requests an objective is about.
 func (v *validator) objectiveOf(o *Objective, at *node) {
-	var target *Target
-	var names []string
-	for _, t := range v.config.Targets {
-		names = append(names, t.Name)
-		if t.Name == o.Target {
-			target = t
+	name := at.get("probe")
+	p := v.config.Probes[o.Probe]
+	defined := v.root.get("probes")
+	known := p != nil || defined == nil || defined.has(o.Probe)
+	v.streamed(p, o.Probe, o.Indicator, at.get("indicator"))
+	if o.Target == EveryTarget && at.get("target") != nil {
+		v.must(known, name, "there is no probe %q%s", o.Probe, didYouMean(o.Probe, defined.keys()))
+		runs := func(t *Target) bool { return slices.Contains(t.Probes, o.Probe) }
+		if known && v.targetsAreKnown() && !v.config.discovers() {
+			v.must(slices.ContainsFunc(v.config.Targets, runs), name, "no target runs the probe %q", o.Probe)
 		}
-	}
-	// Where a target or its list of probes is at fault, what is missing here is not known.
-	list := v.root.get("targets")
-	if list == nil || slices.ContainsFunc(list.children, func(n *node) bool { return n.get("name") == nil }) {
 		return
 	}
-	v.must(target != nil, at.get("target"), "there is no target %q%s", o.Target, didYouMean(o.Target, names))
-	name := at.get("probe")
+	target := v.targetNamed(at.get("target"), o.Target)
 	if target == nil || name == nil {
 		return
 	}
-	p := v.config.Probes[o.Probe]
-	if p == nil && v.root.get("probes") != nil && !v.root.get("probes").has(o.Probe) {
-		v.must(false, name, "there is no probe %q%s", o.Probe, didYouMean(o.Probe, v.root.get("probes").keys()))
+	if !known {
+		v.must(false, name, "there is no probe %q%s", o.Probe, didYouMean(o.Probe, defined.keys()))
 		return
 	}
 	index := slices.Index(v.config.Targets, target)
-	if list.item(index).get("probes") != nil {
+	if v.root.get("targets").item(index).get("probes") != nil {
 		v.must(slices.Contains(target.Probes, o.Probe), name, "the target %q does not run the probe %q; add it to its probes", target.Name, o.Probe)
-	}
-	if p != nil && p.Stream != nil && slices.Contains([]string{IndicatorTTFT, IndicatorTPOT, IndicatorRate}, o.Indicator) {
-		v.must(*p.Stream, at.get("indicator"), "the probe %q is not streamed, so that its answers have no %s; use duration", o.Probe, o.Indicator)
 	}
 }
 
-// threshold checks that a bound is of the indicator's kind.
-func (v *validator) threshold(o *Objective, at *node) {
-	if at.get("indicator") == nil || !slices.Contains(Indicators(), o.Indicator) {
+// targetsAreKnown reports whether the names of all targets of the file are sound. Where one is not, what is missing is not known.
+func (v *validator) targetsAreKnown() bool {
+	list := v.root.get("targets")
+	if list == nil {
+		return !v.root.has("targets")
+	}
+	return !slices.ContainsFunc(list.children, func(n *node) bool { return n.get("name") == nil })
+}
+
+// discovers reports whether targets come from outside.
+func (c *Config) discovers() bool { return len(c.TargetFiles)+len(c.HTTPSD) > 0 }
+
+// targetNamed returns the target that n names, or reports that there is none.
+func (v *validator) targetNamed(n *node, name string) *Target {
+	if n == nil || !v.targetsAreKnown() {
+		return nil
+	}
+	var names []string
+	for _, t := range v.config.Targets {
+		names = append(names, t.Name)
+	}
+	target := v.config.Target(name)
+	cure := didYouMean(name, names)
+	if v.config.discovers() {
+		cure += "; a target from outside cannot be named here"
+	}
+	v.must(target != nil, n, "there is no target %q%s", name, cure)
+	return target
+}
+
+// streamed reports an indicator that the probe's answers do not have.
+func (v *validator) streamed(p *Probe, name, indicator string, n *node) {
+	if p != nil && p.Stream != nil && slices.Contains([]string{IndicatorTTFT, IndicatorTPOT, IndicatorRate}, indicator) {
+		v.must(*p.Stream, n, "the probe %q is not streamed, so that its answers have no %s; use duration", name, indicator)
+	}
+}
+
+// threshold checks that a bound is of the indicator's kind. At is the objective.
+func (v *validator) threshold(indicator string, t Threshold, at *node) {
+	if at.get("indicator") == nil || !slices.Contains(Indicators(), indicator) {
 		return
 	}
 	n := at.get("threshold")
 	switch {
-	case o.Indicator == IndicatorAvailability:
-		v.must(!at.has("threshold"), n, "availability has no threshold: a request failed, or it did not")
 	case !at.has("threshold"):
-		v.must(false, at.get("indicator"), `"threshold" is missing: %s`, bound(o.Indicator))
+		v.must(false, at.get("indicator"), `"threshold" is missing: %s`, bound(indicator))
 	case n == nil:
-	case o.Indicator == IndicatorRate:
-		v.must(o.Threshold.Number > 0 || isZero(n.text), n, "%s", bound(o.Indicator))
+	case indicator == IndicatorRate:
+		v.must(t.Number > 0 || isZero(n.text), n, "%s", bound(indicator))
 		v.must(!isZero(n.text), n, "threshold must be above 0")
 	case isZero(n.text):
 		v.must(false, n, "threshold must be longer than 0")
 	case isDecimal(n.text):
 		v.must(false, n, "%v", checkDuration(n)) // which knows the units that it may lack
-	case o.Threshold.Duration == 0:
-		v.must(false, n, "%s", bound(o.Indicator))
+	case t.Duration == 0:
+		v.must(false, n, "%s", bound(indicator))
 	}
 }
 

@@ -221,11 +221,7 @@ func (v *validator) expect(p *Probe, n, probe *node) {
 }
 
 // dialect checks what a target's server wants to be asked.
-func (v *validator) dialect(t *Target, at *node) {
-	if version := at.get("api_version"); version != nil {
-		v.must(t.Protocol == "azure_openai", version, "api_version is of the protocol azure_openai alone; this target speaks %s", t.Protocol)
-		v.must(versionPattern.MatchString(t.APIVersion), version, "a version is written as 2024-10-21 or 2025-04-01-preview")
-	}
+func (v *validator) dialect(t *TargetSettings, at *node) {
 	fields := []string{MaxTokens, MaxCompletionTokens}
 	v.must(slices.Contains(fields, t.MaxTokensField), at.get("max_tokens_field"), "unknown max_tokens_field %q%s", t.MaxTokensField, didYouMean(t.MaxTokensField, fields))
 	v.extraBody(at.get("extra_body"))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/url"
+	"reflect"
 
 	commoncfg "github.com/prometheus/common/config"
 )
@@ -39,12 +40,90 @@ func (t Target) MarshalJSON() ([]byte, error) {
 }
 
 // redact hides what Prometheus' types would show. It is for a copy of a target.
-func (t *Target) redact() {
+func (t *TargetSettings) redact() {
 	t.HTTP = redacted(t.HTTP)
 	if t.Engine != nil {
 		e := *t.Engine
 		e.HTTP = redacted(e.HTTP)
 		t.Engine = &e
+	}
+}
+
+// String is the template as YAML.
+func (t *TargetTemplate) String() string { return encodeYAML(t) }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (t TargetTemplate) Format(f fmt.State, _ rune) { io.WriteString(f, t.String()) }
+
+// MarshalYAML hides what Prometheus' types would show.
+func (t TargetTemplate) MarshalYAML() (any, error) {
+	type plain TargetTemplate
+	t.redact()
+	return plain(t), nil
+}
+
+// MarshalJSON hides what Prometheus' types would show.
+func (t TargetTemplate) MarshalJSON() ([]byte, error) {
+	type plain TargetTemplate
+	t.redact()
+	return json.Marshal(plain(t))
+}
+
+// IsZero reports whether the template says nothing.
+func (t TargetTemplate) IsZero() bool {
+	return reflect.ValueOf(t.TargetSettings).IsZero() && t.Protocol == "" && t.APIVersion == "" && t.Model == "" && t.Probes == nil
+}
+
+// String is the source as YAML.
+func (h *HTTPSD) String() string { return encodeYAML(h) }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (h HTTPSD) Format(f fmt.State, _ rune) { io.WriteString(f, h.String()) }
+
+// MarshalYAML hides what Prometheus' types would show.
+func (h HTTPSD) MarshalYAML() (any, error) {
+	type plain HTTPSD
+	h.HTTP = redacted(h.HTTP)
+	return plain(h), nil
+}
+
+// MarshalJSON hides what Prometheus' types would show.
+func (h HTTPSD) MarshalJSON() ([]byte, error) {
+	type plain HTTPSD
+	h.HTTP = redacted(h.HTTP)
+	return json.Marshal(plain(h))
+}
+
+// String is the effective ramp as YAML, defaults included.
+func (r *Ramp) String() string { return encodeYAML(r) }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (r Ramp) Format(f fmt.State, _ rune) { io.WriteString(f, r.String()) }
+
+// String is the lane as YAML.
+func (l *Lane) String() string { return encodeYAML(l) }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (l Lane) Format(f fmt.State, _ rune) { io.WriteString(f, l.String()) }
+
+// MarshalYAML hides what Prometheus' types would show.
+func (l Lane) MarshalYAML() (any, error) {
+	type plain Lane
+	l.redact()
+	return plain(l), nil
+}
+
+// MarshalJSON hides what Prometheus' types would show.
+func (l Lane) MarshalJSON() ([]byte, error) {
+	type plain Lane
+	l.redact()
+	return json.Marshal(plain(l))
+}
+
+// redact is for a copy of a lane.
+func (l *Lane) redact() {
+	if l.HTTP != nil {
+		l.HTTP = new(redacted(*l.HTTP))
 	}
 }
 

@@ -54,3 +54,8 @@ func UnsentOptions(protocol string) []string {
 	}
 	return nil
 }
+
+// chats reports whether a protocol has conversations: messages in turn, not one text.
+func chats(protocol string) bool {
+	return protocol != "openai_completions" && protocol != "tgi_generate"
+}

@@ -34,6 +34,28 @@ func scalarOf(t reflect.Type) (scalar, bool) {
 		}}, true
 	case reflect.TypeFor[Threshold]():
 		return scalar{want: "a duration such as 800ms, or a number", check: checkThreshold}, true
+	case reflect.TypeFor[Level]():
+		return scalar{want: "a load: a rate such as 10/s, or a number of requests under way", check: func(n *node) error {
+			_, err := ParseLevel(n.text)
+			return err
+		}}, true
+	case reflect.TypeFor[Percent]():
+		return scalar{want: "a percentage such as 10%", check: func(n *node) error {
+			_, err := ParsePercent(n.text)
+			return err
+		}}, true
+	case reflect.TypeFor[TimeOfDay]():
+		return scalar{want: "a time of the day such as 08:00", check: func(n *node) error {
+			_, err := ParseTimeOfDay(n.text)
+			return err
+		}}, true
+	case reflect.TypeFor[Schedule]():
+		return scalar{want: "a schedule such as 0 2 * * *", check: func(n *node) error {
+			_, err := parseSchedule(n.text)
+			return err
+		}}, true
+	case reflect.TypeFor[RetryOn]():
+		return scalar{want: "a code of HTTP such as 429, or an outcome such as connect", check: checkRetryOn}, true
 	case reflect.TypeFor[Regexp]():
 		return scalar{want: "a regular expression", check: checkRegexp}, true
 	case reflect.TypeFor[Secret](), reflect.TypeFor[commoncfg.Secret]():

@@ -56,6 +56,21 @@ func TestPrintsHideSecrets(t *testing.T) {
 				values = append(values, h, &h)
 			}
 		}
+		for _, f := range c.TargetFiles {
+			values = append(values, f, *f, f.Template, &f.Template)
+		}
+		for _, h := range c.HTTPSD {
+			values = append(values, h, *h, []HTTPSD{*h})
+		}
+		for _, r := range c.Ramps {
+			values = append(values, r, *r, r.Lanes)
+			for _, l := range r.Lanes {
+				values = append(values, l, *l, []Lane{*l})
+			}
+		}
+		if c.ProbeOnDemand != nil {
+			values = append(values, c.ProbeOnDemand, *c.ProbeOnDemand)
+		}
 		for _, v := range values {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 				mustNotLeak(t, fmt.Sprintf("%T with %s", v, verb), fmt.Sprintf(verb, v))
@@ -133,7 +148,7 @@ func TestFaultsOfTornFilesHideSecrets(t *testing.T) {
 		for i := range lines {
 			torn = append(torn, slices.Concat(slices.Concat(lines[:i]...), slices.Concat(lines[i+1:]...)))
 		}
-		for i := range file {
+		for i := 0; i < len(file); i += 1 + len(file)/500 { // a long file need not be torn everywhere
 			torn = append(torn, file[:i])
 		}
 		for _, data := range torn {

@@ -127,9 +127,11 @@ func (s *shape) structure(n *node, t reflect.Type, path string) {
 	for _, f := range known {
 		// Prometheus' types say without omitempty what they always write, ours what must be there.
 		required := !f.Optional && f.Owner.PkgPath() == reflect.TypeFor[Config]().PkgPath()
-		if required && !n.has(f.Key) && !misspelt[f.Key] {
-			s.faults.note(n, "%q is missing%s", f.Key, in(path))
+		instead := func(key string) bool { return n.has(key) || misspelt[key] }
+		if !required || instead(f.Key) || slices.ContainsFunc(f.Unless, instead) {
+			continue
 		}
+		s.faults.note(n, "%q is missing%s", f.Key, in(path))
 	}
 }
 
@@ -172,6 +174,9 @@ func (s *shape) unknown(c *node, types map[string]reflect.Type, path string) (me
 	hint := didYouMean(key, known)
 	if places := placesOf(key); meant == "" && len(places) > 0 {
 		hint = "; it belongs in " + strings.Join(places, " or ")
+	}
+	if (key == "name" || key == "url") && strings.HasSuffix(path, "template") {
+		meant, hint = "", "; it comes with each target that is found"
 	}
 	if base, isRef := strings.CutSuffix(key, "_ref"); isRef && types[base+"_file"] != nil {
 		hint = fmt.Sprintf("; there is no secret manager here, use %q", base+"_file")

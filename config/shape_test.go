@@ -32,11 +32,11 @@ func TestEveryTypeHasARule(t *testing.T) {
 func TestPlacesOf(t *testing.T) {
 	for key, want := range map[string][]string{
 		"interval":      {"probes.<name>", "targets[].engine"},
-		"jitter":        {"probes.<name>"},
+		"jitter":        {"ramps[]", "probes.<name>"},
 		"targets":       {"the top of the file"},
-		"authorization": {"targets[].http", "targets[].engine.http"},
-		"secrets":       {"targets[].http.http_headers.<name>", "targets[].engine.http.http_headers.<name>"},
-		"key_file":      {"targets[].http.tls_config", "targets[].http.oauth2.tls_config", "targets[].engine.http.tls_config"},
+		"authorization": {"targets[].http", "http_sd[].http", "targets[].engine.http"},
+		"secrets":       {"targets[].http.http_headers.<name>", "http_sd[].http.http_headers.<name>", "targets[].engine.http.http_headers.<name>"},
+		"key_file":      {"targets[].http.tls_config", "http_sd[].http.tls_config", "targets[].http.oauth2.tls_config"},
 		"nothing":       nil,
 	} {
 		if got := placesOf(key); !slices.Equal(got, want) {

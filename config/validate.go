@@ -47,7 +47,10 @@ func validate(c *Config, root *node) faults {
 	v.global(root.get("global"))
 	v.probes(root.get("probes"))
 	v.targets(root.get("targets"))
+	v.discovery(root)
+	v.onDemand(root.get("probe_on_demand"))
 	v.objectives(root.get("objectives"))
+	v.ramps(root.get("ramps"))
 	return v.faults
 }
 
@@ -55,6 +58,8 @@ type validator struct {
 	config *Config
 	root   *node
 	faults faults
+
+	template bool // what is looked at is no target yet, but what targets have in common
 }
 
 // must reports unless ok; a node that is nil has nothing to report about.
@@ -70,6 +75,7 @@ func (v *validator) global(n *node) {
 	v.labels(n.get("labels"))
 	v.maxInFlight(n.get("max_in_flight"))
 	v.positive(n, "degraded_after")
+	v.globalBudget(&g.Budget, n.get("budget"))
 }
 
 // positive reports a duration that is written as nothing. It looks at the file, where 0 has not become the default.
@@ -77,6 +83,14 @@ func (v *validator) positive(n *node, key string) {
 	if d := n.get(key); d != nil {
 		value, err := model.ParseDuration(d.text)
 		v.must(err == nil && value > 0, d, "%s must be longer than 0; leave it out for the default", key)
+	}
+}
+
+// lasts is positive for a duration that has no default.
+func (v *validator) lasts(n *node, key string) {
+	if d := n.get(key); d != nil {
+		value, err := model.ParseDuration(d.text)
+		v.must(err == nil && value > 0, d, "%s must be longer than 0", key)
 	}
 }
 
@@ -124,9 +138,12 @@ func (v *validator) probes(n *node) {
 		v.must(p.MaxOutputTokens <= maxOutputTokens, at.get("max_output_tokens"), "max_output_tokens must be at most %d", maxOutputTokens)
 
 		v.must(p.Interval >= minInterval, at.get("interval"), "interval %s is shorter than %s; a probe must not be a load", p.Interval, minInterval)
-		if at.get("interval") != nil {
+		if at.get("interval") != nil && !at.has("burst") {
 			v.must(2*p.Jitter < p.Interval, at.get("jitter"), "jitter %s is not below half the interval, which is %s", p.Jitter, p.Interval/2)
 		}
+		v.burst(p.Burst, at)
+		v.retry(p.Retry, at.get("retry"))
+		v.prompts(p, at)
 		kinds := []string{ConnectionFresh, ConnectionReuse}
 		v.must(slices.Contains(kinds, p.Connection), at.get("connection"), "unknown connection %q%s", p.Connection, didYouMean(p.Connection, kinds))
 
@@ -151,27 +168,45 @@ func (v *validator) targets(n *node) {
 				v.must(false, u, "%v", err)
 			}
 		}
-		v.must(slices.Contains(Protocols(), t.Protocol), at.get("protocol"), "unknown protocol %q%s", t.Protocol, didYouMean(t.Protocol, Protocols()))
 		v.must(t.Model != "", at.get("model"), "the model's name is empty")
 		v.labelValue(at.get("model"))
-		v.targetProbes(at.get("probes"))
-		v.affordable(t, at)
-		v.labels(at.get("labels"))
-		v.maxInFlight(at.get("max_in_flight"))
-		v.must(t.Budget.OutputTokensPerHour >= 0, at.get("budget").get("output_tokens_per_hour"), "a budget must not be negative; 0 is no bound")
-		v.must(t.Budget.RequestsPerMinute >= 0, at.get("budget").get("requests_per_minute"), "a budget must not be negative; 0 is no bound")
-		v.http(at.get("http"))
-		v.dialect(t, at)
-		v.engine(t.Engine, at.get("engine"))
-		v.gpus(at.get("gpus"))
-		v.price(t.Price, at.get("price"))
+		v.protocol(t.Protocol, t.APIVersion, at)
+		v.targetProbes(at.get("probes"), t.Probes, t.Protocol, &t.Budget, at)
+		v.settings(&t.TargetSettings, at)
+		v.priced(&t.TargetSettings, at)
 	}
 }
 
-// targetProbes checks the names of the probes that a target has.
-func (v *validator) targetProbes(n *node) {
+func (v *validator) protocol(protocol, apiVersion string, at *node) {
+	v.must(slices.Contains(Protocols(), protocol), at.get("protocol"), "unknown protocol %q%s", protocol, didYouMean(protocol, Protocols()))
+	if version := at.get("api_version"); version != nil {
+		v.must(protocol == "azure_openai", version, "api_version is of the protocol azure_openai alone; this target speaks %s", protocol)
+		v.must(versionPattern.MatchString(apiVersion), version, "a version is written as 2024-10-21 or 2025-04-01-preview")
+	}
+}
+
+// settings checks what targets and templates share.
+func (v *validator) settings(t *TargetSettings, at *node) {
+	v.labels(at.get("labels"))
+	v.maxInFlight(at.get("max_in_flight"))
+	v.budget(at.get("budget"))
+	v.http(at.get("http"))
+	v.dialect(t, at)
+	v.engine(t.Engine, at.get("engine"))
+	v.gpus(at.get("gpus"))
+	v.price(t.Price, at.get("price"))
+}
+
+// targetProbes checks the probes that a target or a template at a place has, and whether they can be run there.
+func (v *validator) targetProbes(n *node, names []string, protocol string, budget *Budget, at *node) {
 	if n == nil {
 		return
+	}
+	v.affordable(n, names, "the target's", budget.OutputTokensPerHour, budget.RequestsPerMinute, at.get("budget"))
+	global := &v.config.Global.Budget
+	v.affordable(n, names, "the global", global.OutputTokensPerHour, global.RequestsPerMinute, v.root.get("global").get("budget"))
+	for i, name := range names {
+		v.speaks(n.item(i), name, protocol)
 	}
 	defined := v.root.get("probes")
 	seen := map[string]bool{}
@@ -188,19 +223,36 @@ func (v *validator) targetProbes(n *node) {
 	}
 }
 
-// affordable checks that each probe can be run within the target's budget.
-func (v *validator) affordable(t *Target, at *node) {
-	budget := t.Budget.OutputTokensPerHour
-	if at.get("budget").get("output_tokens_per_hour") == nil || budget <= 0 {
-		return
-	}
-	for i, name := range t.Probes {
-		item, p := at.get("probes").item(i), v.config.Probes[name]
-		if p == nil || v.root.get("probes").get(name).get("max_output_tokens") == nil {
+// affordable checks that each probe can be run within a budget. Whose says which one.
+func (v *validator) affordable(n *node, names []string, whose string, tokens, requests int, at *node) {
+	for i, name := range names {
+		item, p := n.item(i), v.config.Probes[name]
+		probe := v.root.get("probes").get(name)
+		if p == nil || probe == nil {
 			continue
 		}
-		v.must(p.MaxOutputTokens <= budget, item, "probe %q would never run: its max_output_tokens are %d, and the target's budget is %d per hour", name, p.MaxOutputTokens, budget)
+		together := 1
+		if p.Burst != nil && probe.get("burst").get("size") != nil {
+			together = max(1, p.Burst.Size)
+		}
+		if at.get("output_tokens_per_hour") != nil && tokens > 0 && probe.get("max_output_tokens") != nil {
+			if together == 1 {
+				v.must(p.MaxOutputTokens <= tokens, item, "probe %q would never run: its max_output_tokens are %d, and %s budget is %d per hour", name, p.MaxOutputTokens, whose, tokens)
+			} else {
+				v.must(p.MaxOutputTokens <= tokens/together, item, "probe %q would never run: its burst may have %d times %d output tokens, and %s budget is %d per hour", name, together, p.MaxOutputTokens, whose, tokens)
+			}
+		}
+		if at.get("requests_per_minute") != nil && requests > 0 {
+			v.must(together <= requests, item, "probe %q would never run: its burst has %d requests, and %s budget is %d per minute", name, together, whose, requests)
+		}
 	}
+}
+
+// speaks checks that a probe can be asked with a protocol.
+func (v *validator) speaks(n *node, probe, protocol string) {
+	p := v.config.Probes[probe]
+	v.must(p == nil || p.Turns == 0 || chats(protocol), n,
+		"the probe %q is a conversation, which the protocol %s cannot have; use a protocol for chats", probe, protocol)
 }
 
 var (

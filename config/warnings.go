@@ -18,6 +18,9 @@ func (c *Config) Warnings() ErrorList { return slices.Clone(c.warnings) }
 func warnings(c *Config, root *node) faults {
 	w := &warner{config: c, root: root}
 	w.unused()
+	for _, at := range root.get("probes").sound() {
+		w.uninstructed(c.Probes[at.key.text], at)
+	}
 	for i, t := range c.Targets {
 		at := root.get("targets").item(i)
 		w.unsent(t, at)
@@ -28,6 +31,10 @@ func warnings(c *Config, root *node) faults {
 		w.tooFine(o, at)
 		w.behindTimeout(o, at)
 	}
+	for i, r := range c.Ramps {
+		w.ramp(r, root.get("ramps").item(i))
+	}
+	w.currencies(root.get("global").get("budget").get("cost_per_day"))
 	return w.faults
 }
 
@@ -37,17 +44,55 @@ type warner struct {
 	faults faults
 }
 
-// unused tells of probes that no target runs.
+// unused tells of probes that no target and no ramp asks. Targets from outside may name any.
 func (w *warner) unused() {
+	if w.config.discovers() || w.config.ProbeOnDemand != nil && len(w.config.ProbeOnDemand.Template.Probes) == 0 {
+		return
+	}
 	used := map[string]bool{}
 	for _, t := range w.config.Targets {
 		for _, name := range t.Probes {
 			used[name] = true
 		}
 	}
+	for _, t := range w.config.templates() {
+		for _, name := range t.Probes {
+			used[name] = true
+		}
+	}
+	for _, r := range w.config.Ramps {
+		for _, name := range r.asked(r.Lanes) {
+			used[name] = true
+		}
+	}
 	for _, p := range w.root.get("probes").sound() {
 		if !used[p.key.text] {
 			w.faults.note(p.key, "no target runs the probe %q", p.key.text)
+		}
+	}
+}
+
+// uninstructed tells of answers that are checked for words that nobody has asked for.
+func (w *warner) uninstructed(p *Probe, at *node) {
+	if p.Instruction != "" || p.Prompts != nil || at.get("extra_body").has("messages") {
+		return
+	}
+	for _, key := range []string{"contains", "regexp"} {
+		if n := at.get("expect").get(key); n != nil {
+			w.faults.note(n.key, "the prompts do not ask for this: without an instruction they ask the model to go on with a text; write one, such as instruction: Answer with the word yes.")
+		}
+	}
+}
+
+// currencies tells of bounds that nothing counts in.
+func (w *warner) currencies(n *node) {
+	if w.config.discovers() {
+		return
+	}
+	known := w.config.currencies()
+	for _, amount := range n.sound() {
+		if !slices.Contains(known, amount.key.text) {
+			w.faults.note(amount.key, "no target has a price by the token in %s, so that nothing counts in this bound", amount.key.text)
 		}
 	}
 }
@@ -79,9 +124,8 @@ func (w *warner) overspent(t *Target, at *node) {
 	var tokens, requests float64 // at most per hour and per minute
 	for _, name := range t.Probes {
 		p := w.config.Probes[name]
-		interval := time.Duration(p.Interval)
-		tokens += float64(p.MaxOutputTokens) * float64(time.Hour) / float64(interval)
-		requests += float64(time.Minute) / float64(interval)
+		tokens += float64(p.MaxOutputTokens) * p.RequestsPerSecond() * time.Hour.Seconds()
+		requests += p.RequestsPerSecond() * time.Minute.Seconds()
 	}
 	budget := at.get("budget")
 	if most := t.Budget.OutputTokensPerHour; most > 0 && tokens > float64(most) {
@@ -102,21 +146,30 @@ const (
 
 // tooFine tells of goals that the probe asks too rarely for.
 func (w *warner) tooFine(o *Objective, at *node) {
-	interval := time.Duration(w.config.Probes[o.Probe].Interval)
-	requests := float64(alertWindow) / float64(interval)
+	p := w.config.Probes[o.Probe]
+	requests := alertWindow.Seconds() * p.RequestsPerSecond()
 	bad := fastBurn * (1 - o.Goal) * requests
 	if bad >= fewestBad-1e-9 {
 		return
 	}
 	var cures []string
-	if interval := time.Duration(alertWindow.Seconds()*fastBurn*(1-o.Goal)/fewestBad) * time.Second; interval > 0 {
+	// A burst's length, and that of a conversation, are what is measured: asking as they do more often is no cure of the same kind.
+	each := float64(max(1, p.Turns))
+	if interval := time.Duration(alertWindow.Seconds()*fastBurn*(1-o.Goal)/fewestBad*each) * time.Second; interval > 0 && p.Burst == nil {
 		cures = append(cures, "ask every "+model.Duration(interval).String())
 	}
 	if goal := math.Floor(1e4*(1-fewestBad/(fastBurn*requests))) / 1e4; goal > 0 {
 		cures = append(cures, fmt.Sprintf("lower the goal to %v", goal))
 	}
-	w.faults.note(at.get("goal"), "the goal is finer than a request every %s can judge: an alert on its fast burn would rest on %.2g bad requests of %.3g in an hour, fewer than %d; %s",
-		model.Duration(interval), bad, requests, fewestBad, strings.Join(cures, ", or "))
+	how := "a request every " + model.Duration(p.Interval).String()
+	switch {
+	case p.Burst != nil:
+		how = fmt.Sprintf("a burst of %d every %s", p.Burst.Size, p.Burst.AfterIdle)
+	case p.Turns > 0:
+		how = fmt.Sprintf("a conversation of %d turns every %s", p.Turns, p.Interval)
+	}
+	w.faults.note(at.get("goal"), "the goal is finer than %s can judge: an alert on its fast burn would rest on %.2g bad requests of %.3g in an hour, fewer than %d; %s",
+		how, bad, requests, fewestBad, strings.Join(cures, ", or "))
 }
 
 // behindTimeout tells of bounds that no request reaches, because it fails before.

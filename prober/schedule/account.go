@@ -2,70 +2,62 @@ package schedule
 
 import "time"
 
-// An account keeps what the jobs of one group have under way and have used. Times are since the scheduler's start.
-//
-// Output tokens count from the moment the run begins, at the most that it can use, until an hour after it has ended, at
-// what it used. So whenever within the run the tokens are made, those made in any one hour are within the budget.
+// An account keeps what the jobs of one group, and all that Reserve books there, have under way and have used.
+// Times are since the scheduler's start.
 type account struct {
 	bounds   Group
 	planned  bool // the group is in the plan in force
-	inFlight int
-
-	requests window // begun
-	reserved int    // output tokens of runs under way
-	used     window // output tokens of ended runs
+	inFlight int  // requests of jobs
+	open     int  // runs and reservations under way
+	books    books
 
 	pausedUntil time.Duration
 }
 
 func newAccount() *account {
-	return &account{
-		requests: newWindow(time.Minute, 60),
-		used:     newWindow(time.Hour, 360),
-	}
+	return &account{books: newBooks([measures]Reason{
+		requests: BudgetRequests, outputTokens: BudgetOutputTokens, money: BudgetCost,
+	})}
 }
 
-// refuses returns why a run of this cost cannot begin now, or "".
-func (a *account) refuses(now time.Duration, c Cost) Reason {
-	over := func(used, more, bound int) bool { return bound > 0 && used+more > bound }
-	switch {
-	case now < a.pausedUntil:
-		return Paused
-	case over(a.inFlight, 1, a.bounds.MaxInFlight):
-		return TargetInFlight
-	case over(a.requests.total(now), c.Requests, a.bounds.RequestsPerMinute):
-		return BudgetRequests
-	case over(a.outputTokens(now), c.OutputTokens, a.bounds.OutputTokensPerHour):
-		return BudgetOutputTokens
-	}
-	return ""
-}
-
-// outputTokens is what counts against the hour's budget.
-func (a *account) outputTokens(now time.Duration) int { return a.reserved + a.used.total(now) }
-
-// begin books a run.
-func (a *account) begin(now time.Duration, c Cost) {
-	a.inFlight++
-	a.requests.add(now, c.Requests)
-	a.reserved += c.OutputTokens
-}
-
-// end replaces what begin booked at then by what was used; negative numbers leave the booking.
-func (a *account) end(now, then time.Duration, booked, used Cost) {
-	a.inFlight--
-	if used.Requests >= 0 {
-		a.requests.correct(now, then, used.Requests-booked.Requests)
-	}
-	if used.OutputTokens < 0 {
-		used.OutputTokens = booked.OutputTokens
-	}
-	a.reserved -= booked.OutputTokens
-	a.used.add(now, used.OutputTokens)
+// plan puts a group's bounds in force. What is on the books stays.
+func (a *account) plan(g Group) {
+	a.bounds, a.planned = g, true
+	a.books.bound(g.budget())
 }
 
 // spare reports whether nothing would be lost with the account.
 func (a *account) spare(now time.Duration) bool {
-	return !a.planned && a.inFlight == 0 && now >= a.pausedUntil &&
-		a.requests.total(now) == 0 && a.used.total(now) == 0
+	return !a.planned && a.open == 0 && now >= a.pausedUntil && a.books.empty(now)
+}
+
+// A booking is a run or a reservation under way.
+type booking struct {
+	account *account
+	began   time.Duration // since the scheduler's start
+	charge  charge
+}
+
+// bookLocked books what begins now.
+func (s *Scheduler) bookLocked(a *account, now time.Duration, c charge) *booking {
+	b := &booking{account: a, began: now, charge: c}
+	a.open++
+	a.books.begin(now, &b.charge)
+	s.books.begin(now, &b.charge)
+	return b
+}
+
+// settleLocked ends a booking; negative numbers of used leave what was booked.
+func (s *Scheduler) settleLocked(b *booking, now time.Duration, used Cost) {
+	b.account.open--
+	b.account.books.end(now, b.began, &b.charge, used.amounts())
+	s.books.end(now, b.began, &b.charge, used.amounts())
+}
+
+// budgetsRefuseLocked returns the reason why what would begin now cannot, or "".
+func (s *Scheduler) budgetsRefuseLocked(a *account, now time.Duration, c *charge) Reason {
+	if reason := a.books.refuses(now, c); reason != "" {
+		return reason
+	}
+	return s.books.refuses(now, c)
 }

@@ -14,18 +14,24 @@ func BenchmarkTick(b *testing.B) {
 		name   string
 		bounds Group
 	}{
-		{"run", Group{Name: "chat"}},
-		{"skip", Group{Name: "chat", OutputTokensPerHour: 1}},
+		{"run", Group{Name: "chat", CostPerDay: 1e6, Currency: "USD"}},
+		{"skip", Group{Name: "chat", OutputTokensPerHour: 1, Currency: "USD"}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
-			s := New(Options{SleepUntil: func(ctx context.Context, _ time.Time) error {
+			var began starts
+			s := New(Options{Events: &began, SleepUntil: func(ctx context.Context, _ time.Time) error {
 				<-ctx.Done() // the benchmark ticks instead
 				return context.Cause(ctx)
 			}})
+			done := make(chan struct{})
+			run := func(context.Context, time.Time) Cost {
+				done <- struct{}{}
+				return Cost{}
+			}
 			p := Plan{Groups: []Group{test.bounds}}
 			for i := range 500 {
 				p.Jobs = append(p.Jobs, Job{
-					Key: fmt.Sprint("chat/", i), Group: "chat", Interval: 15 * time.Second, Cost: Cost{OutputTokens: 64}, Run: nothing,
+					Key: fmt.Sprint("chat/", i), Group: "chat", Interval: 15 * time.Second, Cost: Cost{OutputTokens: 64, Money: 1e-5}, Run: run,
 				})
 			}
 			now := time.Now().Add(time.Hour) // before any tick is due by the loop's clock
@@ -39,6 +45,9 @@ func BenchmarkTick(b *testing.B) {
 			for b.Loop() {
 				_, now, _ = s.waitFor()
 				s.tick(func() time.Time { return now })
+				for ; began.n > 0; began.n-- {
+					<-done
+				}
 			}
 			if err := s.Shutdown(b.Context()); err != nil {
 				b.Fatal(err)
@@ -46,3 +55,11 @@ func BenchmarkTick(b *testing.B) {
 		})
 	}
 }
+
+// starts counts the runs that began.
+type starts struct {
+	NoEvents
+	n int
+}
+
+func (s *starts) Started(*Job) { s.n++ }

@@ -56,18 +56,19 @@ func (s *Scheduler) tick(clock func() time.Time) {
 			continue
 		}
 		s.opts.Events.Started(job)
-		s.wg.Go(func() { s.run(d.task, d.due, d.began) })
+		s.wg.Go(func() { s.run(d) })
 	}
 }
 
 // A decision is what becomes of one tick.
 type decision struct {
-	task   *task
-	due    time.Time
-	late   time.Duration
-	missed int           // this tick and those after it that were missed; 0: not missed
-	reason Reason        // "": run
-	began  time.Duration // since the scheduler's start
+	task    *task
+	due     time.Time
+	late    time.Duration
+	missed  int           // this tick and those after it that were missed; 0: not missed
+	reason  Reason        // "": run
+	booking *booking      // of the run
+	silence time.Duration // of a burst's lane before the run
 }
 
 // decide takes the first tick that is due, books its run if it is to run, and moves on to the job's next tick.
@@ -79,53 +80,105 @@ func (s *Scheduler) decide(now time.Time) (decision, bool) {
 	if s.closed || t == nil || t.due.After(now) {
 		return decision{}, false
 	}
-	d := decision{task: t, due: t.due, late: now.Sub(t.due), began: s.since(now)}
-	next := t.grid.after(t.point)
-	if d.late > t.grid.interval {
+	d := decision{task: t, due: t.due, late: now.Sub(t.due)}
+	if d.late > t.job.Interval {
 		// The process stood still. Running now what was due before would send the ticks of all jobs at once.
-		d.missed = 1
-		if on := t.grid.from(t.point.Add(now.Sub(t.point))); next.Before(on) {
-			d.missed += int(on.Sub(next) / t.grid.interval)
-			next = on
-		}
-		t.next(next)
+		d.missed = t.miss(now)
 		s.queue.moved(t)
 		return d, true
 	}
-	t.next(next)
+	t.next(t.following())
 	s.queue.moved(t)
-
-	switch reason := t.account.refuses(d.began, t.job.Cost); {
-	case t.running:
-		d.reason = Overlap
-	case reason == Paused || reason == TargetInFlight:
-		d.reason = reason
-	case s.maxInFlight > 0 && s.inFlight >= s.maxInFlight:
-		d.reason = GlobalInFlight
-	case reason != "":
-		d.reason = reason
-	default:
-		t.running = true
-		s.inFlight++
-		t.account.begin(d.began, t.job.Cost)
+	if d.reason = s.refusesLocked(t, s.since(now)); d.reason != "" {
+		return d, true
 	}
+	if t.job.Burst.Size > 0 {
+		d.silence = now.Sub(t.silent)
+		s.queue.remove(t) // until fallSilentLocked
+	}
+	t.running = true
+	s.underWay[t.job.Key]++
+	t.account.inFlight += t.job.atOnce()
+	s.inFlight += t.job.atOnce()
+	d.booking = s.bookLocked(t.account, s.since(now), t.charge)
 	return d, true
 }
 
+// following returns the point after the next tick's: that of the grid or, where that tick of a burst is skipped, one
+// that leaves the lane silent once more.
+func (t *task) following() time.Time {
+	if t.job.Burst.Size > 0 {
+		return t.point.Add(t.job.Interval)
+	}
+	return t.grid.after(t.point)
+}
+
+// miss moves on to the first tick that is not before now, and returns how many that leaves out. Of a burst that is one:
+// the later ones would have depended on it.
+func (t *task) miss(now time.Time) int {
+	behind := now.Sub(t.point)
+	if t.job.Burst.Size > 0 {
+		t.next(t.point.Add(behind.Truncate(t.job.Interval) + t.job.Interval))
+		return 1
+	}
+	missed, next := 1, t.following()
+	if on := t.grid.from(t.point.Add(behind)); next.Before(on) {
+		missed += int(on.Sub(next) / t.job.Interval)
+		next = on
+	}
+	t.next(next)
+	return missed
+}
+
+// refusesLocked returns the reason why a run of the task cannot begin now, or "".
+func (s *Scheduler) refusesLocked(t *task, now time.Duration) Reason {
+	over := func(inFlight, bound int) bool { return bound > 0 && inFlight > bound-t.job.atOnce() }
+	switch a := t.account; {
+	case t.running, t.job.Burst.Size > 0 && s.underWay[t.job.Key] > 0: // a changed job's run may still be ending
+		return Overlap
+	case now < a.pausedUntil:
+		return Paused
+	case over(a.inFlight, a.bounds.MaxInFlight):
+		return TargetInFlight
+	case over(s.inFlight, s.maxInFlight):
+		return GlobalInFlight
+	default:
+		return s.budgetsRefuseLocked(a, now, &t.charge)
+	}
+}
+
 // run does one run. A panic ends the run, not the process.
-func (s *Scheduler) run(t *task, intended time.Time, began time.Duration) {
-	used := Cost{-1, -1} // unknown where Run does not return
+func (s *Scheduler) run(d decision) {
+	t := d.task
+	used := Cost{-1, -1, -1} // unknown where Run does not return
 	defer func() {
 		if v := recover(); v != nil {
 			s.opts.Logger.Error("a run panicked", "job", t.job.Key, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			s.opts.Events.Panicked(&t.job)
 		}
-		s.mu.Lock()
-		t.running = false
-		s.inFlight--
-		t.account.end(s.since(time.Now()), began, t.job.Cost, used)
-		s.mu.Unlock()
+		s.ended(d, used)
 		s.opts.Events.Finished(&t.job)
 	}()
-	used = t.job.Run(t.ctx, intended)
+	ctx := t.ctx
+	if t.job.Burst.Size > 0 {
+		ctx = context.WithValue(ctx, silenceKey{}, d.silence)
+	}
+	used = t.job.Run(ctx, d.due)
+}
+
+// ended closes the books on a run.
+func (s *Scheduler) ended(d decision, used Cost) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, t := time.Now(), d.task
+	t.running = false
+	if s.underWay[t.job.Key]--; s.underWay[t.job.Key] == 0 {
+		delete(s.underWay, t.job.Key)
+	}
+	t.account.inFlight -= t.job.atOnce()
+	s.inFlight -= t.job.atOnce()
+	s.settleLocked(d.booking, s.since(now), used)
+	if current := s.tasks[t.job.Key]; current != nil && !current.running {
+		s.fallSilentLocked(current, now)
+	}
 }

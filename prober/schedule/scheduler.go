@@ -1,12 +1,10 @@
 package schedule
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -47,10 +45,12 @@ type Scheduler struct {
 
 	mu          sync.Mutex // protects all following fields
 	maxInFlight int
-	inFlight    int
+	inFlight    int                 // requests of jobs
+	books       books               // of all groups together
 	accounts    map[string]*account // those of the plan, and those with something still on the books
 	tasks       map[string]*task    // by key
 	queue       queue               // the same tasks, by next tick
+	underWay    map[string]int      // runs by key, those of removed and changed jobs included; absent: none
 	closed      bool
 	wait        context.Context // the loop's wait for the next tick
 	wake        context.CancelFunc
@@ -61,14 +61,18 @@ type task struct {
 	job     Job
 	grid    grid
 	account *account
+	charge  charge          // of each run
 	ctx     context.Context // of its runs
 	remove  context.CancelCauseFunc
 
 	point   time.Time // the next tick, without jitter
 	due     time.Time // the next tick
-	index   int       // in the queue
+	index   int       // in the queue; -1: not in it, as the end of the burst under way decides when the next tick is
 	running bool
+	silent  time.Time // since when no run of the key is under way, or before the one that is
 }
+
+func (t *task) queued() bool { return t.index >= 0 }
 
 // New starts a scheduler with nothing to do. End it by Shutdown.
 func New(opts Options) *Scheduler {
@@ -86,6 +90,10 @@ func New(opts Options) *Scheduler {
 		start:    time.Now(),
 		accounts: make(map[string]*account),
 		tasks:    make(map[string]*task),
+		underWay: make(map[string]int),
+		books: newBooks([measures]Reason{
+			requests: GlobalBudgetRequests, outputTokens: GlobalBudgetOutputTokens, money: GlobalBudgetCost,
+		}),
 	}
 	s.runs, s.stop = context.WithCancelCause(context.Background())
 	s.wait, s.wake = context.WithCancel(context.Background())
@@ -95,10 +103,11 @@ func New(opts Options) *Scheduler {
 
 // Apply puts a plan in force, whole or, on an error, not at all.
 //
-// A job that the plan has as before (same key, fingerprint, group, interval, jitter and cost) is left alone: its next
-// tick, its runs under way and its old Run stay. A changed job stays on its grid if its interval does. The runs under
-// way of changed and removed jobs are ended with the cause ErrRemoved; Apply does not wait for them.
-// Groups keep their books by name, also while the plan leaves them out.
+// A job that the plan has as before (same key, fingerprint, group, interval, jitter, burst and cost; same currency) is
+// left alone: its next tick, its runs under way and its old Run stay. A changed job stays on its grid if its interval
+// does. The runs under way of changed and removed jobs are ended with the cause ErrRemoved; Apply does not wait for
+// them. Groups keep their books by name and currency, also while the plan leaves them out, and so do all groups
+// together.
 func (s *Scheduler) Apply(p Plan) error {
 	if err := p.check(); err != nil {
 		return err
@@ -111,6 +120,8 @@ func (s *Scheduler) Apply(p Plan) error {
 	now := time.Now()
 
 	s.maxInFlight = p.MaxInFlight
+	s.books.bound(p.Budget)
+	s.books.tidy(s.since(now))
 	for _, a := range s.accounts {
 		a.planned = false
 	}
@@ -120,7 +131,7 @@ func (s *Scheduler) Apply(p Plan) error {
 			a = newAccount()
 			s.accounts[g.Name] = a
 		}
-		a.bounds, a.planned = g, true
+		a.plan(g)
 	}
 
 	wanted := make(map[string]bool, len(p.Jobs))
@@ -134,21 +145,19 @@ func (s *Scheduler) Apply(p Plan) error {
 	}
 	within := s.firstWithinLocked(&p)
 	for _, j := range p.Jobs {
-		j.Cost.Requests = max(j.Cost.Requests, 1)
-		old, ok := s.tasks[j.Key]
-		if ok && old.job.sameAs(&j) {
+		j = j.settled()
+		a := s.accounts[j.Group]
+		old := s.tasks[j.Key]
+		if old != nil && old.job.sameAs(&j) && old.charge.currency == a.bounds.Currency {
 			continue
 		}
-		t := &task{job: j, grid: newGrid(&j, s.opts.Seed), account: s.accounts[j.Group]}
+		t := &task{job: j, grid: newGrid(&j, s.opts.Seed), account: a, silent: now}
+		t.charge = newCharge(j.Cost, j.atOnce(), a.bounds.Currency)
 		t.ctx, t.remove = context.WithCancelCause(s.runs)
-		switch {
-		case !ok:
+		if old == nil {
 			t.next(t.grid.first(now, within))
-		case old.job.Interval == j.Interval:
-			t.next(old.point)
-			s.removeLocked(old)
-		default:
-			t.next(t.grid.from(now))
+		} else {
+			t.follow(old, now)
 			s.removeLocked(old)
 		}
 		s.tasks[j.Key] = t
@@ -180,7 +189,9 @@ func (s *Scheduler) firstWithinLocked(p *Plan) time.Duration {
 // removeLocked ends a task and its run under way.
 func (s *Scheduler) removeLocked(t *task) {
 	t.remove(ErrRemoved)
-	s.queue.remove(t)
+	if t.queued() {
+		s.queue.remove(t)
+	}
 	delete(s.tasks, t.job.Key)
 }
 
@@ -223,59 +234,23 @@ func (s *Scheduler) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Status is a look at a scheduler.
-type Status struct {
-	Jobs   []JobStatus   // by key
-	Groups []GroupStatus // by name
-}
-
-// JobStatus is a look at one job.
-type JobStatus struct {
-	Key     string
-	Group   string
-	Next    time.Time // the next tick
-	Running bool
-}
-
-// GroupStatus is a look at one group.
-type GroupStatus struct {
-	Name         string
-	InFlight     int
-	Requests     int       // begun in the last minute
-	OutputTokens int       // that count against the hour's budget: used, and reserved by runs under way
-	PausedUntil  time.Time // zero: not paused
-}
-
-// Status returns what is in force.
-func (s *Scheduler) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.since(time.Now())
-	var st Status
-	for _, t := range s.tasks {
-		st.Jobs = append(st.Jobs, JobStatus{Key: t.job.Key, Group: t.job.Group, Next: t.due, Running: t.running})
-	}
-	for name, a := range s.accounts {
-		if !a.planned {
-			continue
-		}
-		g := GroupStatus{
-			Name:         name,
-			InFlight:     a.inFlight,
-			Requests:     a.requests.total(now),
-			OutputTokens: a.outputTokens(now),
-		}
-		if now < a.pausedUntil {
-			g.PausedUntil = s.start.Add(a.pausedUntil)
-		}
-		st.Groups = append(st.Groups, g)
-	}
-	slices.SortFunc(st.Jobs, func(a, b JobStatus) int { return cmp.Compare(a.Key, b.Key) })
-	slices.SortFunc(st.Groups, func(a, b GroupStatus) int { return cmp.Compare(a.Name, b.Name) })
-	return st
-}
-
 func (s *Scheduler) since(t time.Time) time.Duration { return t.Sub(s.start) }
+
+// follow sets the first tick of a job that was old until now.
+func (t *task) follow(old *task, now time.Time) {
+	if !old.running {
+		t.silent = old.silent
+	}
+	burst, wasBurst := t.job.Burst.Size > 0, old.job.Burst.Size > 0
+	switch silent := t.silent.Add(t.job.Interval); {
+	case old.job.Interval == t.job.Interval && old.queued() && (!burst || wasBurst):
+		t.next(old.point)
+	case burst && silent.After(now):
+		t.next(t.grid.from(silent))
+	default:
+		t.next(t.grid.from(now))
+	}
+}
 
 // next makes point the task's next tick.
 func (t *task) next(point time.Time) {
@@ -283,12 +258,12 @@ func (t *task) next(point time.Time) {
 	t.due = point.Add(t.grid.late(point))
 }
 
-// Next returns when a job ticks next; false where there is no such job.
+// Next returns when a job ticks next; false where there is no such job, or where the end of its burst under way decides.
 func (s *Scheduler) Next(key string) (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.tasks[key]
-	if !ok {
+	if !ok || !t.queued() {
 		return time.Time{}, false
 	}
 	return t.due, true

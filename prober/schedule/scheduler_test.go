@@ -334,10 +334,10 @@ func TestUnusedReservationIsReturned(t *testing.T) {
 				{Name: "too_small", OutputTokensPerHour: 999},
 			},
 			Jobs: []Job{
-				job("saves", Cost{0, 10}),
-				job("spends", Cost{2, 1_000}),
-				job("unknown", Cost{-1, -1}),
-				job("too_small", Cost{0, 0}),
+				job("saves", Cost{OutputTokens: 10}),
+				job("spends", Cost{Requests: 2, OutputTokens: 1_000}),
+				job("unknown", Cost{-1, -1, -1}),
+				job("too_small", Cost{}),
 			},
 		})
 		time.Sleep(time.Hour)
@@ -460,7 +460,7 @@ func TestRemovedJob(t *testing.T) {
 				Run: func(ctx context.Context, _ time.Time) Cost {
 					<-ctx.Done()
 					causes.add(context.Cause(ctx))
-					return Cost{1, 3}
+					return Cost{Requests: 1, OutputTokens: 3}
 				},
 			}
 		}
@@ -694,12 +694,13 @@ func TestPanicEndsOneRunOnly(t *testing.T) {
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := start(t, Options{})
-		if diff := cmp.Diff(Status{}, s.Status()); diff != "" {
+		unused := []BudgetStatus{{Measure: RequestsPerMinute}, {Measure: OutputTokensPerHour}}
+		if diff := cmp.Diff(Status{Budgets: unused}, s.Status()); diff != "" {
 			t.Errorf("of nothing (-want +got):\n%s", diff)
 		}
 		var l log
 		jobs := []Job{
-			{Key: "b/x", Group: "b", Interval: time.Minute, Cost: Cost{1, 5}, Run: l.lasting(2 * time.Minute)},
+			{Key: "b/x", Group: "b", Interval: time.Minute, Cost: Cost{Requests: 1, OutputTokens: 5}, Run: l.lasting(2 * time.Minute)},
 			{Key: "a/x", Group: "a", Interval: 24 * time.Hour, Run: nothing},
 		}
 		apply(t, s, Plan{Groups: []Group{{Name: "b"}, {Name: "a"}}, Jobs: jobs})
@@ -712,7 +713,12 @@ func TestStatus(t *testing.T) {
 				{Key: "a/x", Group: "a", Next: newGrid(&jobs[1], 0).from(now)},
 				{Key: "b/x", Group: "b", Next: newGrid(&jobs[0], 0).from(now).Add(time.Minute), Running: true},
 			},
-			Groups: []GroupStatus{{Name: "a"}, {Name: "b", InFlight: 1, Requests: 1, OutputTokens: 5}},
+			InFlight: 1,
+			Budgets:  []BudgetStatus{{Measure: RequestsPerMinute, Used: 1}, {Measure: OutputTokensPerHour, Used: 5}},
+		}
+		want.Groups = []GroupStatus{
+			{Name: "a", Budgets: unused},
+			{Name: "b", InFlight: 1, Requests: 1, OutputTokens: 5, Budgets: want.Budgets},
 		}
 		if diff := cmp.Diff(want, s.Status()); diff != "" {
 			t.Errorf("status (-want +got):\n%s", diff)
@@ -728,7 +734,7 @@ func TestBooksOfRemovedGroups(t *testing.T) {
 			Groups: []Group{{Name: "chat", OutputTokensPerHour: 100}},
 			Jobs: []Job{{
 				Key: "chat/rag", Group: "chat", Interval: time.Second, Cost: Cost{OutputTokens: 100},
-				Run: func(context.Context, time.Time) Cost { return Cost{1, 100} },
+				Run: func(context.Context, time.Time) Cost { return Cost{Requests: 1, OutputTokens: 100} },
 			}},
 		}
 		for range 20 {

@@ -9,7 +9,8 @@ import (
 // Field is one key of a mapping.
 type Field struct {
 	Key      string
-	Optional bool // the tag has omitempty
+	Optional bool     // it may be left out: the tag has omitempty and no unless
+	Unless   []string // the tag unless: it may be left out where one of these keys is written beside it
 	Type     reflect.Type
 	Owner    reflect.Type // the struct that declares the field: another one where it is inlined
 	Name     string       // the field's name in Owner
@@ -41,7 +42,11 @@ func Of(t reflect.Type) (list []Field, rest reflect.Type) {
 		case key == "":
 			key = strings.ToLower(f.Name)
 		}
-		list = append(list, Field{key, options == "omitempty", f.Type, t, f.Name})
+		field := Field{Key: key, Optional: options == "omitempty", Type: f.Type, Owner: t, Name: f.Name}
+		if unless := f.Tag.Get("unless"); unless != "" {
+			field.Optional, field.Unless = false, strings.Split(unless, ",")
+		}
+		list = append(list, field)
 	}
 	return list, rest
 }

@@ -126,12 +126,16 @@ func TestTagsAreEqual(t *testing.T) {
 		default:
 			return
 		}
-		if typ.PkgPath() != reflect.TypeFor[config.Config]().PkgPath() || typ == reflect.TypeFor[config.Range]() || typ == reflect.TypeFor[config.Threshold]() || seen[typ] {
+		if typ.PkgPath() != reflect.TypeFor[config.Config]().PkgPath() || isScalar(typ) || seen[typ] {
 			return
 		}
 		seen[typ] = true
 		for f := range typ.Fields() {
 			if !f.IsExported() {
+				continue
+			}
+			if f.Tag.Get("yaml") == ",inline" && f.Anonymous {
+				check(f.Type)
 				continue
 			}
 			yamlName, yamlOptions, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -162,7 +166,7 @@ func TestReferenceNamesEveryKeyOfTheExample(t *testing.T) {
 				if _, isMap := inner.(map[string]any); !isMap && k != "vantage" && k != "team" && !bytes.Contains(reference, []byte("| `"+k+"` |")) {
 					t.Errorf("the reference lacks %q", k)
 				}
-				if k == "parameters" { // a schema of the user's
+				if k == "parameters" || k == "mix" { // whose keys are names of the user's
 					continue
 				}
 				visit(inner)
@@ -202,7 +206,9 @@ func TestDefaults(t *testing.T) {
 		"global/labels":                   "",
 		"probes.<name>/idle_timeout":      "global's",
 		"probes.<name>/stream":            "`true`",
-		"probes.<name>/prompt_tokens":     "required",
+		"probes.<name>/prompt_tokens":     "required, or `prompts`",
+		"probes.<name>/turns":             "",
+		"probes.<name>.retry/backoff":     "`1s`",
 		"targets[]/max_in_flight":         "`8`",
 		"targets[]/protocol":              "`openai_chat`",
 		"probes.<name>/max_output_tokens": "required",
@@ -213,6 +219,16 @@ func TestDefaults(t *testing.T) {
 		"targets[].engine/timeout":        "`5s`",
 		"targets[]/max_tokens_field":      "`max_tokens`",
 		"objectives[]/goal":               "required",
+		"targets/":                        "",
+		"ramps[]/drain":                   "`1m`",
+		"ramps[].abort/error_share":       "`0.5`",
+		"ramps[].abort/ttft_p95":          "",
+		"ramps[].compare/max_regression":  "`10%`",
+		"ramps[].lanes[]/name":            "",
+		"ramps[].lanes[]/max_in_flight":   "`1000`",
+		"ramps[].shape.search/tolerance":  "`5%`",
+		"ramps[].shape.mix_sweep/shares":  "`[0, 0.1, 0.2, 0.4]`",
+		"http_sd[]/refresh_interval":      "`1m`",
 	} {
 		if got[key] != want {
 			t.Errorf("default of %s = %q; want %q", key, got[key], want)

@@ -33,10 +33,15 @@ type section struct {
 	Keys  []key
 }
 
-// Title names the places, the outermost one first.
+// Title names the places, the outermost one first, a few of them. What stands in a target stands in a template as well.
 func (s section) Title() string {
-	slices.SortFunc(s.Paths, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
-	return cmp.Or(strings.Join(s.Paths, ", "), "The file")
+	const most = 4
+	paths := slices.DeleteFunc(slices.Clone(s.Paths), func(p string) bool { return strings.Contains(p, ".template.") })
+	slices.SortFunc(paths, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	if len(paths) > most {
+		paths = append(paths[:most], "and wherever else it stands")
+	}
+	return cmp.Or(strings.Join(paths, ", "), "The file")
 }
 
 type key struct{ Name, Type, Default, Text string }
@@ -67,6 +72,7 @@ func referenceMarkdown(docs *comments, s sample) ([]byte, error) {
 		"Reserved":  quoted(config.ReservedLabels()),
 		"Kinds":     quoted(config.EngineKinds()),
 		"Metrics":   quoted(config.EngineMetrics()),
+		"Outcomes":  quoted(config.RetryOutcomes()),
 	})
 	return out.Bytes(), err
 }
@@ -86,12 +92,17 @@ func sectionsOf(t reflect.Type, path string, docs *comments, s sample) ([]sectio
 		}
 		k := key{Name: f.Key, Type: typeName(f.Type), Text: strings.ReplaceAll(text, "|", "\\|")}
 		switch def := s.defaultOf(f); {
+		case len(f.Unless) > 0:
+			k.Default = "required, or " + strings.Join(backquoted(f.Unless), " or ")
 		case !isOptional(f):
 			k.Default = "required"
 		case s.follows(f) != "":
 			k.Default = s.follows(f)
 		case def != nil:
 			k.Default = fmt.Sprintf("`%v`", def)
+			if list, ok := def.([]float64); ok {
+				k.Default = "`[" + strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ", "), "[]") + "]`"
+			}
 		}
 		here.Keys = append(here.Keys, k)
 
@@ -119,12 +130,17 @@ func elem(t reflect.Type) (inner reflect.Type, suffix string) {
 			t, suffix = t.Elem(), suffix+"[]"
 		case t == reflect.TypeFor[commoncfg.Headers]():
 			t, suffix = reflect.TypeFor[commoncfg.Header](), suffix+".<name>"
-		case t == reflect.TypeFor[config.Range]() || t == reflect.TypeFor[config.Threshold]() || t == reflect.TypeFor[commoncfg.URL]() || t.Kind() != reflect.Struct:
+		case t.Kind() != reflect.Struct || isScalar(t):
 			return nil, ""
 		default:
 			return t, suffix
 		}
 	}
+}
+
+// isScalar reports whether a struct is written as one value.
+func isScalar(t reflect.Type) bool {
+	return t == reflect.TypeFor[config.Range]() || t == reflect.TypeFor[config.Threshold]() || t == reflect.TypeFor[config.Level]() || t == reflect.TypeFor[commoncfg.URL]()
 }
 
 // typeName says in words what is written for a value of type t.
@@ -139,6 +155,16 @@ func typeName(t reflect.Type) string {
 		return "tokens"
 	case reflect.TypeFor[config.Threshold]():
 		return "duration or number"
+	case reflect.TypeFor[config.Level]():
+		return "load"
+	case reflect.TypeFor[config.Percent]():
+		return "percentage"
+	case reflect.TypeFor[config.TimeOfDay]():
+		return "time of day"
+	case reflect.TypeFor[config.Schedule]():
+		return "schedule"
+	case reflect.TypeFor[config.RetryOn]():
+		return "code or outcome"
 	case reflect.TypeFor[config.Regexp]():
 		return "regular expression"
 	case reflect.TypeFor[config.JSON]():
@@ -176,10 +202,12 @@ func typeName(t reflect.Type) string {
 	panic(fmt.Sprintf("no name for %s", t))
 }
 
-func quoted(names []string) string {
+func quoted(names []string) string { return strings.Join(backquoted(names), ", ") }
+
+func backquoted(names []string) []string {
 	var out []string
 	for _, n := range names {
 		out = append(out, "`"+n+"`")
 	}
-	return strings.Join(out, ", ")
+	return out
 }

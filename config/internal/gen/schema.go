@@ -18,6 +18,9 @@ import (
 
 const (
 	durationPattern = `^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$`
+	levelPattern    = `^[0-9]+(\.[0-9]+)?/[smh]$`
+	percentPattern  = `^[0-9]+(\.[0-9]+)?%$`
+	clockPattern    = `^([01]?[0-9]|2[0-4]):[0-5][0-9]$`
 	rangePattern    = `^[1-9][0-9]*(-[1-9][0-9]*)?$`
 	namePattern     = `^[a-zA-Z_][a-zA-Z0-9_.-]*$`
 	labelPattern    = `^[a-zA-Z_][a-zA-Z0-9_]*$`
@@ -42,23 +45,32 @@ func schemaJSON(docs *comments, s sample) ([]byte, error) {
 }
 
 func newSchema(docs *comments, s sample) (*jsonschema.Schema, error) {
-	http := structSchema(reflect.TypeFor[httpClientConfig]())
+	http := structSchema(reflect.TypeFor[httpClientConfig]()) // which stands in many places
 	schema, err := jsonschema.For[config.Config](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[model.Duration]():   durationSchema(),
 		reflect.TypeFor[config.Range]():     {AnyOf: []*jsonschema.Schema{{Type: "integer", Minimum: new(1.0)}, {Type: "string", Pattern: rangePattern}}},
 		reflect.TypeFor[config.Threshold](): {AnyOf: []*jsonschema.Schema{{Type: "number", ExclusiveMinimum: new(0.0)}, durationSchema()}},
+		reflect.TypeFor[config.Level]():     {AnyOf: []*jsonschema.Schema{{Type: "string", Pattern: levelPattern}, {Type: "integer", Minimum: new(0.0)}}},
+		reflect.TypeFor[config.Percent]():   {Type: "string", Pattern: percentPattern},
+		reflect.TypeFor[config.TimeOfDay](): {Type: "string", Pattern: clockPattern},
+		reflect.TypeFor[config.RetryOn]():   retrySchema(),
+		reflect.TypeFor[config.Schedule]():  {Type: "string", MinLength: new(1)},
 		reflect.TypeFor[config.Regexp]():    {Type: "string", MinLength: new(1)},
 		reflect.TypeFor[config.JSON]():      {},
 		reflect.TypeFor[config.Secret]():    secretSchema(),
-		reflect.TypeFor[httpClientConfig](): http,
+		reflect.TypeFor[httpClientConfig](): {Ref: "#/$defs/http"},
 	}})
 	if err != nil {
 		return nil, err
 	}
 	schema.Schema = "https://json-schema.org/draft/2020-12/schema"
 	schema.Title = "The configuration of llm_prober"
+	schema.Defs = map[string]*jsonschema.Schema{"http": http}
 	withoutNull(schema)
 	if err := describe(schema, reflect.TypeFor[config.Config](), docs, s); err != nil {
+		return nil, err
+	}
+	if err := describe(http, reflect.TypeFor[httpClientConfig](), docs, s); err != nil {
 		return nil, err
 	}
 	constrain(schema)
@@ -67,6 +79,14 @@ func newSchema(docs *comments, s sample) (*jsonschema.Schema, error) {
 
 func durationSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Pattern: durationPattern, MinLength: new(1)}
+}
+
+func retrySchema() *jsonschema.Schema {
+	outcomes := &jsonschema.Schema{Type: "string"}
+	for _, name := range config.RetryOutcomes() {
+		outcomes.Enum = append(outcomes.Enum, name)
+	}
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "integer", Minimum: new(400.0), Maximum: new(599.0)}, outcomes}}
 }
 
 // secretSchema takes what YAML reads as a number, too: a password may be one.
@@ -115,9 +135,15 @@ func structSchema(t reflect.Type) *jsonschema.Schema {
 
 // withoutNull takes away what is good for Go's nil, but is refused in a file.
 func withoutNull(s *jsonschema.Schema) {
-	s.Types = slices.DeleteFunc(s.Types, func(t string) bool { return t == "null" })
-	if len(s.Types) == 1 {
+	s.Types = slices.DeleteFunc(s.Types, func(t string) bool { return t == "null" || t == "" })
+	switch len(s.Types) {
+	case 0: // a pointer to what has several forms
+		s.Types = nil
+	case 1:
 		s.Type, s.Types = s.Types[0], nil
+	}
+	if s.Ref != "" {
+		s.Type, s.Types = "", nil
 	}
 	for _, p := range s.Properties {
 		withoutNull(p)
@@ -134,6 +160,9 @@ func describe(s *jsonschema.Schema, t reflect.Type, docs *comments, values sampl
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	if s == nil || s.Ref != "" { // of anything, or described by itself
+		return nil
+	}
 	switch t.Kind() {
 	case reflect.Map:
 		return describe(s.AdditionalProperties, t.Elem(), docs, values)
@@ -142,6 +171,14 @@ func describe(s *jsonschema.Schema, t reflect.Type, docs *comments, values sampl
 	case reflect.Struct:
 		known, rest := fields.Of(t)
 		for _, f := range known {
+			if len(f.Unless) > 0 {
+				s.Required = slices.DeleteFunc(s.Required, func(key string) bool { return key == f.Key })
+				either := &jsonschema.Schema{}
+				for _, key := range append([]string{f.Key}, f.Unless...) {
+					either.AnyOf = append(either.AnyOf, &jsonschema.Schema{Required: []string{key}})
+				}
+				s.AllOf = append(s.AllOf, either)
+			}
 			p := s.Properties[f.Key]
 			if p == nil {
 				continue // of a type that takes one value
@@ -169,13 +206,6 @@ func describe(s *jsonschema.Schema, t reflect.Type, docs *comments, values sampl
 
 // constrain adds the rules of which a schema can tell.
 func constrain(s *jsonschema.Schema) {
-	labels := func(p *jsonschema.Schema) {
-		p.PropertyNames = &jsonschema.Schema{Pattern: labelPattern}
-		p.AdditionalProperties = &jsonschema.Schema{Types: []string{"string", "number", "boolean"}}
-	}
-	atLeast := func(p *jsonschema.Schema, least float64) { p.Minimum = &least }
-	between := func(p *jsonschema.Schema, least, most float64) { p.Minimum, p.Maximum = &least, &most }
-
 	global := s.Properties["global"].Properties
 	labels(global["labels"])
 	atLeast(global["max_in_flight"], 1)
@@ -201,40 +231,38 @@ func constrain(s *jsonschema.Schema) {
 	probe["abandonment"].MinItems = new(1)
 	between(probe["abandonment"].Items.Properties["share"], 0, 1)
 
+	probe["instruction"].MinLength = new(1)
+	between(probe["turns"], 2, 50)
+	between(probe["burst"].Properties["size"], 1, 1000)
+	between(probe["retry"].Properties["attempts"], 2, 10)
+	probe["retry"].Properties["on"].MinItems, probe["retry"].Properties["on"].UniqueItems = new(1), true
+	probe["prompts"].Properties["file"].MinLength = new(1)
+	for _, key := range []string{"output_tokens_per_hour", "requests_per_minute"} {
+		atLeast(global["budget"].Properties[key], 0)
+	}
+	costs := global["budget"].Properties["cost_per_day"]
+	costs.PropertyNames = &jsonschema.Schema{Pattern: `^[A-Z]{3}$`}
+	costs.AdditionalProperties.ExclusiveMinimum = new(0.0)
+
 	target := s.Properties["targets"].Items.Properties
 	target["name"].Pattern, target["name"].MaxLength = namePattern, new(64)
 	target["url"].Pattern = `^https?://[^@?#]+$`
-	for _, name := range config.Protocols() {
-		target["protocol"].Enum = append(target["protocol"].Enum, name)
+	constrainTarget(target, false)
+	for _, key := range []string{"target_files", "http_sd"} {
+		source := s.Properties[key].Items.Properties
+		source["name"].Pattern, source["name"].MaxLength = namePattern, new(64)
+		atLeast(source["max_targets"], 1)
+		constrainTarget(source["template"].Properties, true)
 	}
-	target["model"].MinLength = new(1)
-	target["probes"].UniqueItems = true
-	labels(target["labels"])
-	atLeast(target["max_in_flight"], 1)
-	for _, p := range target["budget"].Properties {
-		atLeast(p, 0)
-	}
-	target["max_tokens_field"].Enum = []any{config.MaxTokens, config.MaxCompletionTokens}
-	target["gpus"].UniqueItems = true
-	target["gpus"].Items.Pattern = `^(GPU|MIG)-`
-	engine := target["engine"].Properties
-	engine["metrics_url"].Pattern = `^https?://[^@?#]+$`
-	for _, kind := range config.EngineKinds() {
-		engine["kind"].Enum = append(engine["kind"].Enum, kind)
-	}
-	engine["custom"].PropertyNames = new(jsonschema.Schema)
-	for _, name := range config.EngineMetrics() {
-		engine["custom"].PropertyNames.Enum = append(engine["custom"].PropertyNames.Enum, name)
-	}
-	labels(engine["match"])
-	metric := engine["custom"].AdditionalProperties.Properties
-	metric["scale"].ExclusiveMinimum = new(0.0)
-	labels(metric["match"])
-	price := target["price"].Properties
-	for _, key := range []string{"input", "cached_input", "output", "per_hour"} {
-		atLeast(price[key], 0)
-	}
-	price["currency"].Pattern = `^[A-Z]{3}$`
+	files := s.Properties["target_files"].Items.Properties["files"]
+	files.MinItems, files.UniqueItems = new(1), true
+	files.Items.Pattern = `\.(json|yml|yaml)$`
+	s.Properties["http_sd"].Items.Properties["url"].Pattern = `^https?://[^@]+$`
+	demand := s.Properties["probe_on_demand"].Properties
+	demand["allow"].MinItems, demand["allow"].Items.Pattern = new(1), `^https?://[^@?#%\\ ]+$`
+	atLeast(demand["max_in_flight"], 1)
+	constrainTarget(demand["template"].Properties, true)
+	constrainRamp(s.Properties["ramps"].Items)
 
 	objective := s.Properties["objectives"].Items.Properties
 	objective["name"].Pattern, objective["name"].MaxLength = namePattern, new(64)
@@ -242,4 +270,114 @@ func constrain(s *jsonschema.Schema) {
 		objective["indicator"].Enum = append(objective["indicator"].Enum, name)
 	}
 	objective["goal"].ExclusiveMinimum, objective["goal"].ExclusiveMaximum = new(0.0), new(1.0)
+}
+
+func labels(p *jsonschema.Schema) {
+	p.PropertyNames = &jsonschema.Schema{Pattern: labelPattern}
+	p.AdditionalProperties = &jsonschema.Schema{Types: []string{"string", "number", "boolean"}}
+}
+
+func atLeast(p *jsonschema.Schema, least float64) { p.Minimum = &least }
+
+func between(p *jsonschema.Schema, least, most float64) { p.Minimum, p.Maximum = &least, &most }
+
+func oneOfWords(p *jsonschema.Schema, words []string) {
+	for _, word := range words {
+		p.Enum = append(p.Enum, word)
+	}
+}
+
+// constrainTarget adds the rules of targets, or of templates of them.
+func constrainTarget(target map[string]*jsonschema.Schema, template bool) {
+	oneOfWords(target["protocol"], config.Protocols())
+	target["model"].MinLength = new(1)
+	target["probes"].UniqueItems = true
+	labels(target["labels"])
+	atLeast(target["max_in_flight"], 1)
+	for _, p := range target["budget"].Properties {
+		atLeast(p, 0)
+	}
+	oneOfWords(target["max_tokens_field"], []string{config.MaxTokens, config.MaxCompletionTokens})
+	target["gpus"].UniqueItems = true
+	target["gpus"].Items.Pattern = `^(GPU|MIG)-`
+	engine := target["engine"].Properties
+	engine["metrics_url"].Pattern = `^https?://[^@?#]+$`
+	if template {
+		engine["metrics_url"].Pattern = `^(https?://[^@?#]+|/.*)$`
+	}
+	oneOfWords(engine["kind"], config.EngineKinds())
+	engine["custom"].PropertyNames = new(jsonschema.Schema)
+	oneOfWords(engine["custom"].PropertyNames, config.EngineMetrics())
+	labels(engine["match"])
+	metric := engine["custom"].AdditionalProperties.Properties
+	metric["scale"].ExclusiveMinimum = new(0.0)
+	labels(metric["match"])
+	price := target["price"].Properties
+	for _, key := range []string{"input", "cached_input", "output", "per_hour", "gpu_hour_cost"} {
+		atLeast(price[key], 0)
+	}
+	price["currency"].Pattern = `^[A-Z]{3}$`
+}
+
+// constrainRamp adds the rules of ramps.
+func constrainRamp(s *jsonschema.Schema) {
+	mix := func(p *jsonschema.Schema) {
+		p.MinProperties = new(1)
+		p.AdditionalProperties.ExclusiveMinimum = new(0.0)
+	}
+	ramp := s.Properties
+	ramp["name"].Pattern, ramp["name"].MaxLength = namePattern, new(64)
+	between(ramp["repeat"], 1, 100)
+	atLeast(ramp["seed"], 0)
+	mix(ramp["mix"])
+	days := ramp["blackouts"].Items.Properties["days"]
+	days.MinItems, days.UniqueItems = new(1), true
+	oneOfWords(days.Items, []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"})
+
+	shape := ramp["shape"]
+	shape.MinProperties, shape.MaxProperties = new(1), new(1)
+	mix(shape.Properties["noisy_neighbour"].Properties["mix"])
+	shares := shape.Properties["mix_sweep"].Properties["shares"]
+	shares.MinItems = new(2)
+	between(shares.Items, 0, 1)
+	for _, p := range shape.Properties {
+		if times := p.Properties["times"]; times != nil {
+			between(times, 1, 1000)
+		}
+	}
+	between(shape.Properties["step"].Properties["steps"], 2, 1000)
+	between(shape.Properties["baseline"].Properties["requests"], 1, 10_000)
+	between(shape.Properties["burst_after_idle"].Properties["size"], 1, 10_000)
+	between(shape.Properties["search"].Properties["requests"], 20, 1_000_000)
+
+	ramp["lanes"].MinItems = new(1)
+	lane := ramp["lanes"].Items.Properties
+	lane["name"].Pattern, lane["name"].MaxLength = namePattern, new(64)
+	mix(lane["mix"])
+	atLeast(lane["concurrency"], 1)
+	atLeast(lane["max_in_flight"], 1)
+	arrivals := lane["arrivals"].Properties
+	oneOfWords(arrivals["process"], config.Processes())
+	atLeast(arrivals["burstiness"], 0.01)
+	arrivals["speed"].ExclusiveMinimum = new(0.0)
+	lane["stages"].MinItems = new(1)
+	stage := lane["stages"].Items
+	mix(stage.Properties["mix"])
+	stage.Properties["name"].Pattern, stage.Properties["name"].MaxLength = namePattern, new(64)
+	for _, key := range []string{"to", "hold", "step", "spike", "idle"} {
+		stage.OneOf = append(stage.OneOf, &jsonschema.Schema{Required: []string{key}})
+	}
+	between(stage.Properties["step"].Properties["count"], 1, 1000)
+
+	objective := ramp["objectives"].Items.Properties
+	oneOfWords(objective["indicator"], config.Indicators())
+	objective["percentile"].ExclusiveMinimum, objective["percentile"].ExclusiveMaximum = new(0.0), new(100.0)
+	abort := ramp["abort"].Properties
+	abort["error_share"].ExclusiveMinimum, abort["error_share"].Maximum = new(0.0), new(1.0)
+	abort["cost"].ExclusiveMinimum, abort["victims"].ExclusiveMinimum = new(0.0), new(1.0)
+	atLeast(abort["waiting"], 1)
+	atLeast(abort["in_flight"], 1)
+	compare := ramp["compare"].Properties
+	compare["with"].Pattern = `^(previous|previous_passed|last_[1-9][0-9]*|baseline:.+)$`
+	compare["confidence"].ExclusiveMinimum, compare["confidence"].ExclusiveMaximum = new(0.5), new(1.0)
 }

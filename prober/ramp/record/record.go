@@ -80,6 +80,7 @@ type Run struct {
 	Lanes      []Lane      `json:"lanes"`
 	Samples    []Sample    `json:"samples,omitempty"`
 
+	Rules      []string    `json:"rules,omitempty"`   // what was left out of the figures, and when a stage is invalid, in words
 	Stopped    string      `json:"stopped,omitempty"` // what ended it before its plan was done, in words
 	Abort      *Abort      `json:"abort,omitempty"`   // the limit that tripped
 	Verdict    Verdict     `json:"verdict"`
@@ -117,6 +118,19 @@ type Lane struct {
 	Open    bool    `json:"open"`              // open loop: requests begin when planned, whatever the server does
 	Process string  `json:"process,omitempty"` // of open loops: constant, poisson, gamma, trace
 	Stages  []Stage `json:"stages"`
+	Search  *Search `json:"search,omitempty"` // of a lane that looked for the knee: what it found
+}
+
+// Search is how the search for the knee came out. Loads are requests per second; 0 means that there was none.
+type Search struct {
+	From       float64 `json:"from"`
+	To         float64 `json:"to"`
+	Resolution float64 `json:"resolution"`      // relative
+	Knee       float64 `json:"knee"`            // the highest load at which every objective held; 0: not even at From
+	Above      float64 `json:"above,omitempty"` // the lowest load above it at which one was missed; 0: all held up to To
+	Confidence float64 `json:"confidence"`      // that the objectives held at the knee: the least of theirs; see Held
+	Requests   int     `json:"requests"`        // sent for it, warm-up included
+	Words      string  `json:"words"`
 }
 
 // Kind is what a stage is there for.
@@ -158,6 +172,10 @@ type Stage struct {
 	DispatchDelay *Histogram        `json:"dispatch_delay"` // how late the prober was: of all requests sent in the measured part
 	Probes        map[string]*Stats `json:"probes"`
 	Windows       []Window          `json:"windows,omitempty"`
+
+	ShedBy   map[string]int `json:"shed_by,omitempty"`     // Shed by reason: in_flight, or the budget that was used up
+	Canceled int            `json:"canceled,omitempty"`    // requests that we ended with the run, or with a stage that ended early: left out of Planned and of all else
+	Early    string         `json:"ended_early,omitempty"` // why it ended before its time, in words; empty: it did not
 }
 
 // Measured is how long the measured part lasted.
@@ -166,8 +184,16 @@ func (s *Stage) Measured() time.Duration { return s.To.Sub(s.From) }
 // Stats is what became of the requests of one probe.
 // Times are counted from the intended time, but for those whose name says otherwise.
 type Stats struct {
-	Sent     int            `json:"sent"`     // and ended, one way or the other
-	Outcomes map[string]int `json:"outcomes"` // adding up to Sent
+	Sent     int            `json:"sent"`              // and ended, one way or the other
+	Outcomes map[string]int `json:"outcomes"`          // adding up to Sent
+	Shed     int            `json:"shed,omitempty"`    // kept back, by a cap or a budget; not in Sent
+	Unended  int            `json:"unended,omitempty"` // those of the outcome canceled: the drain was over before they were
+	Retried  int            `json:"retried,omitempty"` // of Sent, failed ones after which the same question was asked again
+
+	// Who gave up on those that failed, where it can be told.
+	TimedOutByClient int `json:"timed_out_by_client,omitempty"` // our own limits
+	TimedOutByServer int `json:"timed_out_by_server,omitempty"` // HTTP 408, 504 and 524: the server, or a proxy before it
+	Reset            int `json:"reset,omitempty"`               // the connection was reset by the other side
 
 	TTFT               *Histogram            `json:"ttft,omitempty"`
 	TTFTDispatched     *Histogram            `json:"ttft_dispatched,omitempty"` // from dispatch: what a closed-loop tool would say
@@ -175,7 +201,7 @@ type Stats struct {
 	DurationDispatched *Histogram            `json:"duration_dispatched,omitempty"`
 	ITL                *Histogram            `json:"itl,omitempty"`         // once per token
 	TPOT               *Histogram            `json:"tpot,omitempty"`        // once per request
-	OutputRate         *Histogram            `json:"output_rate,omitempty"` // tokens per second of one request, in thousandths
+	OutputRate         *Histogram            `json:"output_rate,omitempty"` // tokens per second of one request, in thousandths of a second: 1 token per second is 1 ms
 	QueueWait          map[string]*Histogram `json:"queue_wait,omitempty"`  // by source
 
 	PromptTokens       int64   `json:"prompt_tokens"`

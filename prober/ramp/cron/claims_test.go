@@ -1,0 +1,77 @@
+package cron
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestFileClaims(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "claims")
+	night := at(t, "2026-11-22T02:00:00Z")
+	var ours atomic.Int32
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			won, err := FileClaims{Dir: dir}.Claim(t.Context(), "soak", night)
+			if err != nil {
+				t.Error(err)
+			}
+			if won {
+				ours.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if got := ours.Load(); got != 1 {
+		t.Errorf("%d of 16 claimed one occasion; want 1", got)
+	}
+
+	claim := func(name string, nominal time.Time, want bool) {
+		t.Helper()
+		got, err := FileClaims{Dir: dir}.Claim(t.Context(), name, nominal)
+		if err != nil || got != want {
+			t.Errorf("Claim(%q, %v) = %v, %v; want %v", name, nominal, got, err, want)
+		}
+	}
+	claim("soak", night, false)
+	claim("soak", night.Add(24*time.Hour), true)
+	claim("spike", night, true)
+	claim("../../escape", night, true)
+	claim(strings.Repeat("夜", 64), night, true)
+	if err := os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	claim("soak", night.Add(8*24*time.Hour), true) // a week later the old ones go
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if got := strings.Join(names, " "); got != "notes.txt soak@1795399200.claim soak@1796004000.claim" {
+		t.Errorf("left are %s", got)
+	}
+}
+
+func TestFileClaimsFail(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if won, err := (FileClaims{Dir: file}).Claim(t.Context(), "soak", time.Unix(0, 0)); won || err == nil {
+		t.Errorf("Claim in a file = %v, %v; want an error", won, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if won, err := (FileClaims{Dir: t.TempDir()}).Claim(ended, "soak", time.Unix(0, 0)); won || err == nil {
+		t.Errorf("Claim with an ended context = %v, %v; want an error", won, err)
+	}
+}
