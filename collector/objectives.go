@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/llmprober/llm_prober/prober"
 )
@@ -175,4 +176,30 @@ func (o *Objectives) Collect(ch chan<- prometheus.Metric) {
 			ch <- m
 		}
 	}
+}
+
+// Count is what an objective has counted since it came.
+type Count struct {
+	Objective
+	Events, Bad float64
+}
+
+// Counts returns what each objective has counted, in no order.
+func (o *Objectives) Counts() []Count {
+	var counts []Count
+	for _, u := range o.table.Load().byID {
+		c := Count{Objective: u.Objective, Bad: counted(u.bad)}
+		c.Events = counted(u.events) // after the bad ones, so that there are never more of those
+		counts = append(counts, c)
+	}
+	return counts
+}
+
+// counted is the value of a counter.
+func counted(c prometheus.Counter) float64 {
+	var d dto.Metric
+	if err := c.Write(&d); err != nil {
+		return 0 // a counter never fails
+	}
+	return d.GetCounter().GetValue()
 }

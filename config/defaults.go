@@ -228,7 +228,6 @@ func shapeDefaults(s *Shape) {
 	if p := s.Search; p != nil {
 		set(&p.Tolerance, 0.05)
 		set(&p.Each, minutes(2))
-		set(&p.Requests, 400)
 	}
 	if p := s.MixSweep; p != nil {
 		if p.Shares == nil {

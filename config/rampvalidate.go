@@ -446,7 +446,7 @@ func (v *validator) search(r *Ramp, s *SearchShape, p, at *node) {
 	v.must(s.From.Number > 0, p.get("from"), "the lowest load is above 0")
 	v.above(s.To, s.From, p.get("to"), p.get("from"))
 	v.must(s.Tolerance >= 0.01 && s.Tolerance <= 0.5, p.get("tolerance"), "tolerance is between 1%% and 50%%")
-	v.must(s.Requests >= 20 && s.Requests <= 1_000_000, p.get("requests"), "requests are between 20 and 1000000: fewer do not tell whether an objective holds")
+	v.must(s.Requests == 0 || s.Requests >= 20 && s.Requests <= 1_000_000, p.get("requests"), "requests are between 20 and 1000000: fewer do not tell whether an objective holds")
 	v.must(at.has("objectives"), p.key, "the search is for the load at which the objectives break, and the ramp has none: write objectives")
 }
 

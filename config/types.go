@@ -60,7 +60,7 @@ type Global struct {
 	// How many requests may be under way at once, over all targets.
 	MaxInFlight int `yaml:"max_in_flight,omitempty" json:"max_in_flight,omitempty"`
 
-	// How late the prober itself may be, in sending or in reading, before a measurement is marked as degraded.
+	// How late the prober itself may be, in sending or in reading, before a measurement is marked as degraded. A stage of a ramp of which more than one request in a hundred was sent later is invalid.
 	DegradedAfter model.Duration `yaml:"degraded_after,omitempty" json:"degraded_after,omitempty"`
 
 	// What all targets together may cost, ramps included.
@@ -95,8 +95,8 @@ type Probe struct {
 	// What each generated prompt ends with, as a line of its own, so that answers can be checked: `Answer with the word yes.` It is a part of the prompt's length.
 	Instruction string `yaml:"instruction,omitempty" json:"instruction,omitempty"`
 
-	// How many questions a conversation has, 2 to 50. Each carries all that was said before; `prompt_tokens` is the length of each
-	// question, and the turns follow each other without a pause. Left out, there is one question. It needs a protocol for chats.
+	// How many questions a conversation has, 2 to 50. Each carries all that was said before, and follows the answer without a pause;
+	// `prompt_tokens` is the length of the first, and each later one is a tenth of it. Left out, there is one question. It needs a protocol for chats.
 	Turns int `yaml:"turns,omitempty" json:"turns,omitempty"`
 
 	// How many tokens the answer may have. At least 1. Of a recorded request that has a cap of its own the smaller one counts.
@@ -379,7 +379,7 @@ type TargetFiles struct {
 	// The names of the files, which end in .json, .yml or .yaml. The last part may hold `*`, as in `targets/*.json`.
 	Files []string `yaml:"files" json:"files"`
 
-	// How often the files are read even where no change was noticed. At least 1s.
+	// How often the files are read. At least 1s.
 	RefreshInterval model.Duration `yaml:"refresh_interval,omitempty" json:"refresh_interval,omitempty"`
 
 	// What the targets have in common.
@@ -519,8 +519,8 @@ type Ramp struct {
 	// When it runs: five fields of cron, as in `0 2 * * *`, or `@hourly`, `@daily`, `@weekly`, `@monthly`. Left out, it runs by hand and by API alone.
 	Schedule Schedule `yaml:"schedule,omitempty" json:"schedule,omitempty"`
 
-	// The time zone of `schedule` and `blackouts`, such as `Europe/Berlin`. A time that does not exist on the day the clocks go forward is passed over;
-	// one that comes twice on the day they go back is kept once.
+	// The time zone of `schedule` and `blackouts`, such as `Europe/Berlin`. On the day the clocks go forward, a time that they pass over is
+	// the first instant after the gap; one that comes twice on the day they go back is kept once, unless the schedule names every hour.
 	Timezone string `yaml:"timezone,omitempty" json:"timezone,omitempty"`
 
 	// The largest random delay that is added to each time of the schedule.
@@ -810,7 +810,8 @@ type SearchShape struct {
 	// How long a load is held at most.
 	Each model.Duration `yaml:"each,omitempty" json:"each,omitempty"`
 
-	// How many requests a load has at most. Once they are enough for a judgement, fewer do.
+	// How many requests a load has at most, above 20: it is held for less than `each` then. A load just above what the server can do
+	// takes time to show, so that a short one finds the knee too high. 0 is no bound: a load ends early as soon as it is clear how it would end.
 	Requests int `yaml:"requests,omitempty" json:"requests,omitempty"`
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -21,7 +23,7 @@ func addCheckConfigCommand(app *kingpin.Application) (*kingpin.CmdClause, comman
 	return cmd, c
 }
 
-func (c *checkConfigCommand) run(_ context.Context, e env) error {
+func (c *checkConfigCommand) run(ctx context.Context, e env) error {
 	failed := false
 	for _, file := range c.files {
 		cfg, err := config.Load(file)
@@ -33,6 +35,13 @@ func (c *checkConfigCommand) run(_ context.Context, e env) error {
 		for _, w := range cfg.Warnings() {
 			fmt.Fprintf(e.stderr, "warning: %v\n", w)
 		}
+		if errs := c.beside(ctx, cfg); len(errs) > 0 {
+			failed = true
+			for _, err := range errs {
+				fmt.Fprintf(e.stderr, "%s: %v\n", file, err)
+			}
+			continue
+		}
 		probes := 0
 		for _, t := range cfg.Targets {
 			probes += len(t.Probes)
@@ -43,4 +52,16 @@ func (c *checkConfigCommand) run(_ context.Context, e env) error {
 		return errSilent
 	}
 	return nil
+}
+
+// beside checks the files that a configuration names: recorded requests and lists of targets.
+func (c *checkConfigCommand) beside(ctx context.Context, cfg *config.Config) []error {
+	errs := checkSources(ctx, cfg)
+	files := recordings{}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Probes)) {
+		if _, err := files.of(cfg.Probes[name]); err != nil {
+			errs = append(errs, fmt.Errorf("probe %s: %w", name, err))
+		}
+	}
+	return errs
 }

@@ -9,14 +9,35 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
+
+	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
-// Exit codes of every command.
+// Exit codes of every command. Those from 3 on are verdicts of runs and comparisons.
 const (
-	exitOK     = 0
-	exitFailed = 1 // what was asked for failed: a bad configuration, a failed probe
-	exitUsage  = 2 // the command line cannot be understood
+	exitOK            = 0
+	exitFailed        = 1 // what was asked for failed: a bad configuration, a failed probe
+	exitUsage         = 2 // the command line cannot be understood
+	exitFail          = 3 // an objective was missed
+	exitRegressed     = 4 // worse than what it was compared with
+	exitAborted       = 5 // an abort limit ended the run
+	exitInvalid       = 6 // the prober could not keep the plan
+	exitNotEnoughRuns = 7 // too few runs to compare with
+	exitCutShort      = 8 // ended from outside before its plan was done
 )
+
+// verdictExit is the exit code that a verdict is.
+type verdictExit record.Verdict
+
+// Error implements error.
+func (v verdictExit) Error() string { return "verdict " + string(v) }
+
+func (v verdictExit) code() int {
+	return map[record.Verdict]int{
+		record.Pass: exitOK, record.Fail: exitFail, record.Regressed: exitRegressed, record.Aborted: exitAborted,
+		record.Invalid: exitInvalid, record.NotEnoughRuns: exitNotEnoughRuns, record.CutShort: exitCutShort,
+	}[record.Verdict(v)]
+}
 
 // env is what a command may use of the world outside.
 type env struct {
@@ -62,6 +83,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	add(addDemoCommand(app))
 	add(addProbeCommand(app))
 	add(addCheckConfigCommand(app))
+	add(addHealthcheckCommand(app))
+	add(addRampCommand(app))
+	add(addCompareCommand(app))
+	addRunsCommands(app, add)
+	addBaselineCommands(app, add)
 	add(addSimulateCommand(app))
 	add(addGPUWorkerCommand(app))
 
@@ -75,9 +101,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintf(stderr, "llm_prober: %v\n", err)
 		return exitUsage
 	}
-	switch err := commands[name].run(ctx, env{stdout, stderr, logger}); {
+	err = commands[name].run(ctx, env{stdout, stderr, logger})
+	verdict, judged := errors.AsType[verdictExit](err)
+	switch {
 	case err == nil:
 		return exitOK
+	case judged: // it has been said already
+		return verdict.code()
 	case errors.Is(err, errSilent):
 		return exitFailed
 	default:

@@ -27,6 +27,15 @@ type daemon struct {
 	probes     *collector.Probes
 	self       *collector.Self
 	objectives *collector.Objectives
+	budgets    *collector.Budgets
+	sources    *collector.Sources
+	baselines  *collector.Baselines
+	victims    *victims
+	storage    *storage
+	ramps      *ramps
+	gpus       func() gpu.View // nil: none are collected
+	started    time.Time
+	closing    chan struct{} // closed when the daemon has ended
 	engines    *engine.Engines
 	gpuTargets *gpu.Targets
 	history    *web.History
@@ -34,35 +43,57 @@ type daemon struct {
 	scheduler  *schedule.Scheduler
 	sinks      prober.Sinks
 
-	mu      sync.Mutex // one reload at a time; protects what follows
-	targets map[string]*target
+	mu        sync.Mutex // one reload at a time; protects what follows
+	targets   map[string]*target
+	discovery *discovering // nil: no targets come from outside
 
+	inForce   atomic.Pointer[config.Config]      // what is probed, targets from outside included; nil before the first load
 	current   atomic.Pointer[map[string]*target] // the same targets, for sinks, which must not wait for a reload
+	following atomic.Pointer[discovering]        // the same discovery, for scrapes, which must not wait for a reload either
 	scheduled atomic.Bool                        // a schedule runs
 }
 
-// newDaemon makes a daemon that probes nothing yet. New probes ask for the first time within firstWithin.
-func newDaemon(logger *slog.Logger, firstWithin time.Duration, load func() (*config.Config, error)) (*daemon, error) {
+// daemonOptions are what a daemon needs to know for life.
+type daemonOptions struct {
+	load        func() (*config.Config, error)
+	firstWithin time.Duration   // in which new probes ask for the first time
+	gpus        func() gpu.View // nil: no GPUs are collected
+	storage     storageFlags
+}
+
+// newDaemon makes a daemon that probes nothing yet.
+func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 	var reasons []string
 	for _, r := range schedule.Reasons() {
 		reasons = append(reasons, string(r))
 	}
 	d := &daemon{
 		logger:     logger,
-		load:       load,
+		load:       o.load,
 		probes:     collector.NewProbes(reasons),
 		self:       collector.NewSelf(),
 		engines:    engine.NewEngines(logger),
 		gpuTargets: gpu.NewTargets(),
 		history:    web.NewHistory(),
+		victims:    new(victims),
+		storage:    o.storage.storage(logger),
+		gpus:       o.gpus,
+		started:    time.Now(),
+		closing:    make(chan struct{}),
 	}
 	d.objectives = collector.NewObjectives(d.queueWait)
-	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, failureLog{logger}}
-	d.scheduler = schedule.New(schedule.Options{Events: newEvents(d), Logger: logger, FirstWithin: firstWithin})
+	d.budgets = collector.NewBudgets(d.budgetsNow)
+	d.sources = collector.NewSources(d.sourcesNow)
+	d.baselines = collector.NewBaselines(d.baselinesNow)
+	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, d.victims, failureLog{logger}}
+	d.scheduler = schedule.New(schedule.Options{Events: newEvents(d), Logger: logger, FirstWithin: o.firstWithin})
+	d.ramps = newRamps(d, d.storage, o.gpus, o.storage.claims)
 	var err error
 	d.pages, err = web.Handler(web.Options{
 		History: d.history, Logger: logger, Version: version.Version,
-		NextRun: func(target, probe string) (time.Time, bool) { return d.scheduler.Next(jobKey(target, probe)) },
+		NextRun:    func(target, probe string) (time.Time, bool) { return d.scheduler.Next(jobKey(target, probe)) },
+		Objectives: d.pageObjectives, Engines: d.pageEngines, GPUs: d.pageGPUs, Schedule: d.pageSchedule,
+		Endpoint: d.endpoint, Config: d.pageConfig, Metrics: guide(), Closing: d.closing,
 	})
 	if err != nil {
 		d.shutdown(context.Background(), 0)
@@ -80,14 +111,33 @@ func (d *daemon) reload() error {
 	defer d.mu.Unlock()
 	cfg, err := d.load()
 	if err == nil {
-		err = d.apply(cfg)
+		err = d.change(cfg)
 	}
 	d.self.Reloaded(time.Now(), err)
 	if err != nil {
 		d.logger.Error("configuration not loaded; what is in force stays", "err", err)
 		return err
 	}
-	d.logger.Info("configuration loaded", "targets", len(cfg.Targets), "probes", len(cfg.Probes))
+	d.logger.Info("configuration loaded", "targets", len(d.targets), "probes", len(cfg.Probes))
+	return nil
+}
+
+// change puts a configuration that was loaded into force, with the targets that it has from outside. d.mu is held.
+func (d *daemon) change(cfg *config.Config) error {
+	found, with, err := d.discover(cfg)
+	if err != nil {
+		return err
+	}
+	if err := d.apply(with); err != nil {
+		return err
+	}
+	if err := d.ramps.apply(with); err != nil {
+		d.logger.Error("ramps are not run", "err", err) // config refuses what could bring this about
+	}
+	d.discovery.end()
+	d.discovery = found
+	d.following.Store(found)
+	found.begin()
 	return nil
 }
 
@@ -120,8 +170,11 @@ func (d *daemon) apply(cfg *config.Config) error {
 	old := d.targets
 	d.targets = plan.targets
 	d.current.Store(&plan.targets)
-	for _, t := range plan.targets {
-		t.start()
+	d.inForce.Store(cfg)
+	for _, tc := range cfg.Targets {
+		if len(tc.Probes) > 0 {
+			d.targets[tc.Name].asked.Start()
+		}
 	}
 	for name, t := range old {
 		if d.targets[name] != t {
@@ -136,13 +189,26 @@ func (d *daemon) shutdown(ctx context.Context, timeout time.Duration) {
 	d.scheduled.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	d.ramps.shutdown(context.WithoutCancel(ctx)) // they end by themselves soon, and leave their records
 	d.scheduler.Shutdown(ctx)
+	d.mu.Lock()
+	following := d.discovery
+	d.discovery = nil
+	d.mu.Unlock()
+	following.end()
+	following.wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range d.targets {
 		t.close()
 	}
 	d.targets = nil
+	d.storage.close()
+	select {
+	case <-d.closing: // by an earlier call
+	default:
+		close(d.closing)
+	}
 }
 
 // failureLog is the sink that puts failed probes into the log, with all that is needed to look for the cause.

@@ -75,8 +75,9 @@ func (r *results) await(t testing.TB, target, probe string, outcome prober.Outco
 // started makes a daemon on the configuration that text gives, and a registry over it.
 func started(t testing.TB, text func() string) (*daemon, *results, *collector.Registry) {
 	t.Helper()
-	d, err := newDaemon(slog.New(slog.DiscardHandler), 50*time.Millisecond, func() (*config.Config, error) {
-		return config.Parse("test.yml", []byte(text()), config.Options{})
+	d, err := newDaemon(slog.New(slog.DiscardHandler), daemonOptions{
+		load:        func() (*config.Config, error) { return config.Parse("test.yml", []byte(text()), config.Options{}) },
+		firstWithin: 50 * time.Millisecond, storage: storageFlags{path: t.TempDir()},
 	})
 	if err != nil {
 		t.Fatal(err)

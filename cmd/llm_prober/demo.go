@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -41,6 +42,11 @@ func (c *demoCommand) run(ctx context.Context, e env) error {
 	file := strings.ReplaceAll(demoConfig, "${server}", "http://"+l.Addr().String())
 	load := func() (*config.Config, error) { return config.Parse("demo.yml", []byte(file), config.Options{}) }
 
+	dir, err := os.MkdirTemp("", "llm_prober_demo")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	fmt.Fprintf(e.stdout, "llm_prober demo: a simulated LLM server is being probed.\nLook at http://localhost%s/ and at /metrics beside it. Ctrl-C ends it.\n",
 		portOf((*c.web.toolkit.WebListenAddresses)[0]))
 	// The server outlives the daemon, so that probes under way can end in order.
@@ -50,7 +56,7 @@ func (c *demoCommand) run(ctx context.Context, e env) error {
 	group.Go(func() error { return server.Serve(serving, l) })
 	group.Go(func() error {
 		defer stop()
-		return runDaemon(ctx, e, load, gpu.Options{}, c.web, 5*time.Second)
+		return runDaemon(ctx, e, daemonOptions{load: load, firstWithin: firstWithin, storage: storageFlags{path: dir, maxRuns: 100}}, gpu.Options{}, c.web, 5*time.Second)
 	})
 	return group.Wait()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,23 +11,30 @@ import (
 	"github.com/llmprober/llm_prober/config"
 )
 
-// TestReadmeConfiguration keeps the README's configuration one that the program takes.
-func TestReadmeConfiguration(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// TestDocumentedConfigurations keeps the whole configurations of the README and the documents ones that the program takes.
+func TestDocumentedConfigurations(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
-	if len(blocks) == 0 {
-		t.Fatal("the README shows no configuration")
+	whole := 0
+	for _, file := range append(files, "../../README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1) {
+			if !regexp.MustCompile(`(?m)^probes:`).Match(block[1]) || !regexp.MustCompile(`(?m)^targets:`).Match(block[1]) {
+				continue // a part of one, or Prometheus' own
+			}
+			whole++
+			if _, err := config.Parse(filepath.Base(file), block[1], config.Options{}); err != nil {
+				t.Error(err)
+			}
+		}
 	}
-	for _, block := range blocks {
-		if bytes.Contains(block[1], []byte("scrape_configs")) {
-			continue // Prometheus' own
-		}
-		if _, err := config.Parse("README.md", block[1], config.Options{}); err != nil {
-			t.Error(err)
-		}
+	if whole < 2 {
+		t.Errorf("%d whole configurations in the README and the documents; want 2 or more", whole)
 	}
 }
 
@@ -49,17 +57,17 @@ func TestReadmeMetrics(t *testing.T) {
 
 // TestHelp holds each command's help to one screen with an example.
 func TestHelp(t *testing.T) {
-	const screen = 50 // lines; a tall terminal, since every command has the log's flags, and run those of the GPU collector
+	const screen = 60 // lines; a tall terminal, since every command has the log's flags, and run those of the GPU collector
 	var overview bytes.Buffer
 	if code := run(t.Context(), []string{"--help"}, &overview, &overview); code != exitOK {
 		t.Fatalf("--help exits with %d", code)
 	}
-	for _, name := range []string{"run", "demo", "probe", "check-config", "simulate"} {
+	for _, name := range []string{"run", "demo", "probe", "check-config", "simulate", "ramp", "compare", "runs list", "runs show", "baseline save"} {
 		if !strings.Contains(overview.String(), "\n  "+name+" ") {
 			t.Errorf("the overview does not have %s:\n%s", name, overview.String())
 		}
 		var help bytes.Buffer
-		if code := run(t.Context(), []string{name, "--help"}, &help, &help); code != exitOK {
+		if code := run(t.Context(), append(strings.Fields(name), "--help"), &help, &help); code != exitOK {
 			t.Errorf("%s --help exits with %d", name, code)
 		}
 		if lines := strings.Count(help.String(), "\n"); lines > screen {

@@ -12,11 +12,11 @@ import (
 type events struct {
 	d *daemon
 
-	mu    sync.Mutex               // protects ended
-	ended map[*schedule.Job]func() // of the run under way, of which a job has one at most: takes it off the in-flight gauge
+	mu    sync.Mutex                 // protects ended
+	ended map[*schedule.Job][]func() // of the run under way, of which a job has one at most: takes its requests off the in-flight gauge
 }
 
-func newEvents(d *daemon) *events { return &events{d: d, ended: map[*schedule.Job]func(){}} }
+func newEvents(d *daemon) *events { return &events{d: d, ended: map[*schedule.Job][]func(){}} }
 
 // Ticked implements schedule.Events.
 func (e *events) Ticked(_ *schedule.Job, late time.Duration) { e.d.self.SchedulerLag(late) }
@@ -33,7 +33,10 @@ func (e *events) Skipped(j *schedule.Job, reason schedule.Reason, n int) {
 // Started implements schedule.Events.
 func (e *events) Started(j *schedule.Job) {
 	target, probe, _ := strings.Cut(j.Key, "/")
-	ended := e.d.probes.Started(target, probe)
+	var ended []func()
+	for range max(1, j.Burst.Size) {
+		ended = append(ended, e.d.probes.Started(target, probe))
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.ended[j] = ended
@@ -45,7 +48,9 @@ func (e *events) Finished(j *schedule.Job) {
 	ended := e.ended[j]
 	delete(e.ended, j)
 	e.mu.Unlock()
-	ended()
+	for _, end := range ended {
+		end()
+	}
 }
 
 // Panicked implements schedule.Events. The scheduler has logged it; the run has no result, so the probe shows as stale.

@@ -19,6 +19,7 @@ type runCommand struct {
 	file            string
 	shutdownTimeout time.Duration
 	gpu             *gpuFlags
+	storage         *storageFlags
 	web             *webFlags
 }
 
@@ -31,6 +32,7 @@ func addRunCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
 	cmd.Flag("config.file", "Configuration file.").Default("llm_prober.yml").StringVar(&c.file)
 	cmd.Flag("shutdown-timeout", "How long probes under way may take to end at a shutdown.").Default("10s").DurationVar(&c.shutdownTimeout)
 	c.gpu = addGPUFlags(cmd)
+	c.storage = addStorageFlags(cmd)
 	c.web = addWebFlags(cmd)
 	return cmd, c
 }
@@ -40,14 +42,14 @@ func (c *runCommand) run(ctx context.Context, e env) error {
 	if c.gpu.only {
 		load = func() (*config.Config, error) { return new(config.Config), nil }
 	}
-	return runDaemon(ctx, e, load, c.gpu.options, c.web, c.shutdownTimeout)
+	return runDaemon(ctx, e, daemonOptions{load: load, firstWithin: firstWithin, storage: *c.storage}, c.gpu.options, c.web, c.shutdownTimeout)
 }
 
 // firstWithin is when a new probe asks for the first time, at the latest: a heavy one need not be waited for.
 const firstWithin = 5 * time.Second
 
-// runDaemon probes by the configuration that load gives and serves what was measured, until ctx ends.
-func runDaemon(ctx context.Context, e env, load func() (*config.Config, error), gpus gpu.Options, web *webFlags, shutdownTimeout time.Duration) error {
+// runDaemon probes by the configuration that o loads and serves what was measured, until ctx ends.
+func runDaemon(ctx context.Context, e env, o daemonOptions, gpus gpu.Options, web *webFlags, shutdownTimeout time.Duration) error {
 	// From before the first load to after the drain: without a listener SIGHUP ends the process.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -57,7 +59,8 @@ func runDaemon(ctx context.Context, e env, load func() (*config.Config, error), 
 	if err != nil {
 		return err
 	}
-	d, err := newDaemon(e.logger, firstWithin, load)
+	o.gpus = manager.View
+	d, err := newDaemon(e.logger, o)
 	if err != nil {
 		return err
 	}
@@ -65,7 +68,7 @@ func runDaemon(ctx context.Context, e env, load func() (*config.Config, error), 
 		d.shutdown(ctx, 0)
 		return err
 	}
-	registry, err := collector.NewRegistry(d.probes, d.self, d.objectives, d.engines, d.gpuTargets, gpu.NewCollector(manager.View))
+	registry, err := collector.NewRegistry(d.probes, d.self, d.objectives, d.budgets, d.sources, d.baselines, d.ramps.metrics, d.engines, d.gpuTargets, gpu.NewCollector(manager.View))
 	if err != nil {
 		d.shutdown(ctx, 0)
 		return err

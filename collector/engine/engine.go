@@ -40,6 +40,7 @@ type Engine struct {
 	view     *view      // of the newest fetch; nil where that failed
 	last     time.Time  // when the newest fetch that succeeded was sent
 	took     time.Duration
+	problem  string // why the newest fetch failed, one of Reasons; empty where it did not
 	failures map[string]float64
 	restarts float64
 	history  history
@@ -215,7 +216,7 @@ func (e *Engine) accept(r *reading, at time.Time, took time.Duration) {
 	v := e.exporter.view(r, e.accumulator, at, took)
 
 	e.mu.Lock()
-	e.view, e.last, e.took, e.restarts = v, at, took, e.accumulator.restarts
+	e.view, e.last, e.took, e.restarts, e.problem = v, at, took, e.accumulator.restarts, ""
 	e.history.add(v.snapshot)
 	e.mu.Unlock()
 
@@ -229,7 +230,7 @@ func (e *Engine) accept(r *reading, at time.Time, took time.Duration) {
 func (e *Engine) failed(err error, took time.Duration) {
 	reason := reasonOf(err)
 	e.mu.Lock()
-	e.view, e.took = nil, took
+	e.view, e.took, e.problem = nil, took, reason
 	e.failures[reason]++
 	e.mu.Unlock()
 
@@ -251,6 +252,13 @@ func (e *Engine) currentLocked() *view {
 		return nil
 	}
 	return e.view
+}
+
+// Problem returns why the newest fetch failed, one of Reasons; empty where it did not, or there was none yet.
+func (e *Engine) Problem() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.problem
 }
 
 // Snapshot returns what the newest fetch brought. It is false where that failed, or there was none yet.

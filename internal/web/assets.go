@@ -1,12 +1,18 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"html/template"
 	"io/fs"
+	"maps"
 	"net/http"
+	"slices"
+	"time"
+
+	"github.com/llmprober/llm_prober/internal/web/chart"
 )
 
 //go:embed templates
@@ -15,35 +21,41 @@ var templateFiles embed.FS
 //go:embed static
 var staticFiles embed.FS
 
-// assets are the style sheet, the script and the icon. Their address carries a hash of them, so a browser may keep them for good.
+// assets are the style sheets, the scripts and the icon. Their address carries a hash of them, so a browser may keep them for
+// good.
 type assets struct {
-	files http.Handler
+	files map[string][]byte
 	hash  string
 }
 
 func newAssets() (*assets, error) {
+	a := &assets{files: map[string][]byte{"chart.css": []byte(chart.CSS()), "chart.js": []byte(chart.Script())}}
 	static, err := fs.Sub(staticFiles, "static")
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.New()
 	err = fs.WalkDir(static, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		data, err := fs.ReadFile(static, path)
-		sum.Write(data)
+		a.files[path], err = fs.ReadFile(static, path)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &assets{files: http.FileServerFS(static), hash: hex.EncodeToString(sum.Sum(nil))[:12]}, nil
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(a.files)) {
+		sum.Write(a.files[name])
+	}
+	a.hash = hex.EncodeToString(sum.Sum(nil))[:12]
+	return a, nil
 }
 
-// ServeHTTP serves a file below static. Folders are not listed.
+// ServeHTTP serves a file. There are no folders.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "" || r.URL.Path[len(r.URL.Path)-1] == '/' {
+	data, ok := a.files[r.URL.Path]
+	if !ok {
 		http.NotFound(w, r)
 		return
 	}
@@ -52,10 +64,11 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		w.Header().Set("Cache-Control", "no-cache")
 	}
-	a.files.ServeHTTP(w, r)
+	http.ServeContent(w, r, r.URL.Path, time.Time{}, bytes.NewReader(data))
 }
 
 // parseTemplates reads all templates. html/template escapes what is put into them by the place where it stands.
 func parseTemplates() (*template.Template, error) {
-	return template.ParseFS(templateFiles, "templates/*.html")
+	functions := template.FuncMap{"brief": func(s string) string { return shorten(s, 120) }}
+	return template.New("").Funcs(functions).ParseFS(templateFiles, "templates/*.html")
 }

@@ -93,14 +93,41 @@ func newHistory(rows ...Row) *History {
 	return h
 }
 
+// all is the view of all rows that h has.
+func all(h *History) []rowView {
+	seen := make(map[string]bool)
+	var views []rowView
+	for _, r := range h.all() {
+		if target := r.key().target; !seen[target] {
+			seen[target] = true
+			views = append(views, h.view(target)...)
+		}
+	}
+	return views
+}
+
 // only is the view of the one row that h has.
 func only(t testing.TB, h *History) rowView {
 	t.Helper()
-	views := h.view()
+	views := all(h)
 	if len(views) != 1 {
 		t.Fatalf("%d rows; want 1", len(views))
 	}
 	return views[0]
+}
+
+// statusOf is the status of what h has now, with nothing known behind it.
+func statusOf(h *History, next NextRun) *status {
+	now := time.Now()
+	return newStatus(h.summaries(now), now, next, new(Options).readBehind())
+}
+
+// rowsOf are the rows of a status, in the order in which they are shown.
+func rowsOf(s *status) (rows []statusRow) {
+	for _, t := range s.Targets {
+		rows = append(rows, t.Rows...)
+	}
+	return rows
 }
 
 // hostile is every kind of text that must stay text.

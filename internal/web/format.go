@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -75,4 +76,25 @@ func percent(share float64) string {
 		return "<" + nbsp + "1" + nbsp + "%"
 	}
 	return strconv.FormatFloat(100*share, 'f', 0, 64) + nbsp + "%"
+}
+
+// signed writes a change.
+func signed(change float64) string {
+	switch p := strconv.FormatFloat(100*math.Abs(change), 'f', 0, 64); {
+	case p == "0":
+		return "±" + nbsp + "0" + nbsp + "%"
+	case change < 0:
+		return "−" + nbsp + p + nbsp + "%"
+	default:
+		return "+" + nbsp + p + nbsp + "%"
+	}
+}
+
+// amount writes money.
+func amount(v float64, currency string) string {
+	digits := 2
+	if v > 0 && v < 0.1 {
+		digits = 4
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64) + nbsp + printable(currency, 12)
 }

@@ -3,11 +3,14 @@ package web
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -86,7 +89,7 @@ func TestPagesKeepThePolicy(t *testing.T) {
 	h := newHistory(chat)
 	h.Observe(answer(chat, 300*ms, 20*ms, 16))
 	pages := newHandler(t, Options{History: h})
-	for _, path := range []string{"/", "/fragments/status", "/static/style.css", "/static/refresh.js", "/static/icon.svg", "/nowhere"} {
+	for _, path := range []string{"/", "/fragments/status", "/static/style.css", "/static/live.js", "/static/icon.svg", "/nowhere"} {
 		w := get(t, pages, path)
 		for header, want := range map[string]string{
 			"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
@@ -125,7 +128,7 @@ func TestRoutes(t *testing.T) {
 		{"", "HEAD", "/", 200, "text/html; charset=utf-8", ""},
 		{"", "GET", "/fragments/status", 200, "text/html; charset=utf-8", `id="` + rowID("chat", "interactive")},
 		{"", "GET", "/static/style.css", 200, "text/css; charset=utf-8", "--paper"},
-		{"", "GET", "/static/refresh.js", 200, "text/javascript; charset=utf-8", "use strict"},
+		{"", "GET", "/static/live.js", 200, "text/javascript; charset=utf-8", "use strict"},
 		{"", "GET", "/static/icon.svg", 200, "image/svg+xml", "<svg"},
 		{"", "GET", "/static/", 404, "", ""},
 		{"", "GET", "/static", 307, "", ""},
@@ -203,55 +206,193 @@ func TestDrawingThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	p.serve("missing.html")(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	p.serve(p.status("missing.html"))(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), "missing.html") {
 		t.Errorf("code %d, log %q; want 500, and the cause in the log", w.Code, log.String())
 	}
 }
 
-// The script asks for what the handler serves, and finds what the templates have.
-func TestScriptFitsThePage(t *testing.T) {
-	script, err := fs.ReadFile(staticFiles, "static/refresh.js")
+// The scripts ask for what the handler serves, and find what the templates have.
+func TestScriptsFitThePages(t *testing.T) {
+	script, err := fs.ReadFile(staticFiles, "static/live.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := get(t, newHandler(t, Options{History: newHistory(chat)}), "/").Body.String()
-	for _, id := range regexp.MustCompile(`getElementById\("(\w+)"\)`).FindAllSubmatch(script, -1) {
-		if !strings.Contains(page, fmt.Sprintf("id=%q", id[1])) {
-			t.Errorf("the page has no element %q, which the script looks for", id[1])
+	synctest.Test(t, func(t *testing.T) {
+		h := newHistory(chat)
+		h.Observe(answer(chat, 300*ms, 20*ms, 16))
+		pages := newHandler(t, Options{History: h})
+		for _, path := range []string{"/", "/targets/chat"} {
+			page := get(t, pages, path).Body.String()
+			for _, id := range regexp.MustCompile(`getElementById\("(\w+)"\)`).FindAllSubmatch(script, -1) {
+				if !strings.Contains(page, fmt.Sprintf("id=%q", id[1])) {
+					t.Errorf("GET %s has no element %q, which the script looks for", path, id[1])
+				}
+			}
+			if !strings.Contains(page, `<main id="main" class="live"`) || !strings.Contains(page, "<h1>") {
+				t.Errorf("GET %s lacks what the script swaps", path)
+			}
+			source := regexp.MustCompile(`data-source="([^"]+)"`).FindStringSubmatch(page)
+			if source == nil {
+				t.Fatalf("GET %s does not say where its fragment is", path)
+			}
+			to, err := url.Parse(html.UnescapeString(source[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			base, _ := url.Parse(path)
+			if w := get(t, pages, base.ResolveReference(to).String()); w.Code != http.StatusOK || !strings.Contains(page, strings.TrimSpace(w.Body.String())) {
+				t.Errorf("the fragment %s of %s: code %d, or it is not the part of the page", to, path, w.Code)
+			}
+		}
+	})
+}
+
+// crowd is a history of n targets with five probes each, all that is kept of each of them.
+func crowd(n int) *History {
+	h := NewHistory()
+	var rows []Row
+	for i := range n {
+		for j := range 5 {
+			rows = append(rows, Row{Target: fmt.Sprintf("target-%03d", i), Model: "llama-3.1-8b-instruct", Probe: fmt.Sprintf("probe-%d", j), Stream: j != 3, Interval: 15 * time.Second})
 		}
 	}
-	for _, want := range []string{`data-source="fragments/status"`, `data-refresh="5"`, "<h1>"} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page lacks %s, which the script looks for", want)
+	h.Apply(rows)
+	for i, row := range rows {
+		for n := range keptResults {
+			if (n+i)%37 == 0 {
+				h.Observe(failed(row, prober.TimeoutFirstToken, "no token within 10 s: the server has sent a header and nothing else"))
+			} else {
+				h.Observe(answer(row, time.Duration(200+(n*i)%200)*ms, 20*ms, 16))
+			}
+		}
+	}
+	return h
+}
+
+// behindCrowd is what is known behind the targets of crowd.
+func behindCrowd(n int) Options {
+	value := 7.0
+	var o Options
+	o.Objectives = func() (all []Objective) {
+		for i := range n {
+			all = append(all, Objective{Name: "ttft_of_probe", Target: fmt.Sprintf("target-%03d", i), Probe: "probe-0", Indicator: "ttft", Threshold: 0.8, Goal: 0.99, Events: 5000, Bad: float64(i)})
+		}
+		return all
+	}
+	o.Engines = func() (all []Engine) {
+		for i := range n {
+			all = append(all, Engine{Target: fmt.Sprintf("target-%03d", i), Kind: "vllm", Up: true, Running: &value, Waiting: &value, KVCache: new(0.5)})
+		}
+		return all
+	}
+	o.GPUs = func() (all []GPU) {
+		for i := range n {
+			all = append(all, GPU{Target: fmt.Sprintf("target-%03d", i), Name: "GPU 0", Throttled: []string{"", "power cap"}[i%2]})
+		}
+		return all
+	}
+	o.Schedule = func() (s Schedule) {
+		for i := range n {
+			s.Budgets = append(s.Budgets, Budget{Target: fmt.Sprintf("target-%03d", i), Measure: "cost_per_day", Currency: "USD", Used: 1.25, Limit: 5})
+			s.Ramps = append(s.Ramps, Ramp{Name: "nightly_soak", Target: fmt.Sprintf("target-%03d", i), Times: []time.Time{time.Now().Add(5 * time.Hour)}})
+		}
+		return s
+	}
+	return o
+}
+
+// The page of 200 targets with 5 probes each is small enough for a phone, and says all the same which of them is not well.
+func TestStatusOfManyTargetsIsSmall(t *testing.T) {
+	h, o := crowd(200), behindCrowd(200)
+	o.History = h
+	h.Observe(failed(Row{Target: "target-123", Probe: "probe-2", Stream: true}, prober.DNS, strings.Repeat("a very long error ", 1000)))
+	page := get(t, newHandler(t, o), "/").Body.String()
+	if len(page) > 300<<10 {
+		t.Errorf("%d bytes; want at most 300 KiB", len(page))
+	}
+	for i := range 200 {
+		if name := fmt.Sprintf("targets/target-%03d\"", i); !strings.Contains(page, name) {
+			t.Errorf("the page lacks %s", name)
+		}
+	}
+	var order []state
+	for _, class := range regexp.MustCompile(`<tr class="(\w+)"`).FindAllStringSubmatch(page, -1) {
+		for st := down; st <= healthy; st++ {
+			if st.class() == class[1] {
+				order = append(order, st)
+			}
+		}
+	}
+	if len(order) != 200 || !slices.IsSorted(order) || order[0] != down {
+		t.Errorf("%d rows in the order %v; want 200, the worst first", len(order), order)
+	}
+	t.Logf("%d bytes", len(page))
+}
+
+// A page of the middle size has a line for each probe, and no more than it can bear.
+func TestStatusOfSomeTargetsIsSmall(t *testing.T) {
+	o := behindCrowd(12)
+	o.History = crowd(12)
+	if page := get(t, newHandler(t, o), "/").Body.String(); len(page) > 300<<10 {
+		t.Errorf("%d bytes; want at most 300 KiB", len(page))
+	}
+}
+
+// A target's page stays readable with all that is kept of it.
+func TestTargetIsSmall(t *testing.T) {
+	o := behindCrowd(1)
+	o.History = crowd(1)
+	for _, ranged := range []string{"recent", "day"} {
+		if page := get(t, newHandler(t, o), "/targets/target-000?range="+ranged).Body.String(); len(page) > 300<<10 {
+			t.Errorf("range %s: %d bytes; want at most 300 KiB", ranged, len(page))
 		}
 	}
 }
 
-// BenchmarkPage is what drawing the page of 500 rows costs.
-func BenchmarkPage(b *testing.B) {
-	h := NewHistory()
-	var rows []Row
-	for i := range 500 {
-		row := chat
-		row.Target = fmt.Sprintf("target-%03d", i)
-		rows = append(rows, row)
-	}
-	h.Apply(rows)
-	for _, row := range rows {
-		for range keptResults {
-			h.Observe(answer(row, 300*ms, 20*ms, 64))
-		}
-	}
+// BenchmarkStatus is what drawing the page of 200 targets with 5 probes each costs: after one result for each probe that
+// is asked every 15 s since the last drawing, a second ago, and anew as a whole.
+func BenchmarkStatus(b *testing.B) {
+	h, o := crowd(200), behindCrowd(200)
 	templates, err := parseTemplates()
 	if err != nil {
 		b.Fatal(err)
 	}
+	rows := h.all()
+	draw := func(b *testing.B, changed int) {
+		var buf bytes.Buffer
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, r := range rows[:changed] {
+				r.summary = nil
+			}
+			buf.Reset()
+			now := time.Now()
+			if err := templates.ExecuteTemplate(&buf, "status.html", page{Status: newStatus(h.summaries(now), now, nil, o.readBehind())}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(buf.Len()), "bytes/page")
+	}
+	b.Run("a second later", func(b *testing.B) { draw(b, len(rows)/15) })
+	b.Run("anew", func(b *testing.B) { draw(b, len(rows)) })
+}
+
+// BenchmarkTarget is what drawing a target's page costs.
+func BenchmarkTarget(b *testing.B) {
+	o := behindCrowd(1)
+	o.History = crowd(1)
+	templates, err := parseTemplates()
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := &pages{Options: o}
 	var buf bytes.Buffer
 	b.ReportAllocs()
 	for b.Loop() {
 		buf.Reset()
-		if err := templates.ExecuteTemplate(&buf, "status.html", page{Status: newStatus(h.view(), time.Now(), nil)}); err != nil {
+		v, _ := p.newTargetView("target-000", "", "", time.Now())
+		if err := templates.ExecuteTemplate(&buf, "target.html", page{Data: v}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,12 +6,22 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/queuewait"
+	"github.com/llmprober/llm_prober/prober/wire"
 )
 
-// What is kept of each target and probe. A sample takes a few hundred bytes, so a hundred probes take a few megabytes.
+// What is kept of each target and probe. A sample takes some 250 bytes and an exchange 2 KiB, so together with the day (see
+// trend) a probe takes some 120 KiB, and its last question.
 const (
-	keptResults  = 120 // the newest results
-	keptFailures = 20  // the newest failures, which thus stay when successes have pushed them out of the results
+	keptResults   = 120 // the newest results
+	keptFailures  = 20  // the newest failures, which thus stay when successes have pushed them out of the results
+	keptExchanges = 12  // the newest results whose course is kept, too
+)
+
+// The last question of each probe is kept for who wants to ask it by hand.
+const (
+	maxCall  = 32 << 10 // bytes of text; a longer question is not kept
+	maxCalls = 32 << 20 // of all probes together
 )
 
 // Row is one target and probe, as the configuration has it.
@@ -24,22 +34,31 @@ type Row struct {
 // rowKey is how a result finds its row.
 type rowKey struct{ target, probe string }
 
-// History keeps the last results of each target and probe, failures longer than successes. It is a prober.Sink.
-// All methods may be called at the same time.
+// History keeps the last results of each target and probe, failures longer than successes, and a day of them in
+// distributions. It is a prober.Sink. All methods may be called at the same time.
 type History struct {
-	mu   sync.Mutex // protects rows and what they hold
-	rows map[rowKey]*rowHistory
+	mu     sync.RWMutex // protects rows and loaded; what a row holds has a lock of its own
+	rows   map[rowKey]*rowHistory
+	loaded map[rowKey]*savedRow // from a file, until the row comes
+
+	callMu    sync.Mutex // protects callBytes
+	callBytes int        // of all rows' calls
 }
 
 var _ prober.Sink = (*History)(nil)
 
 // rowHistory is what is kept of one row.
 type rowHistory struct {
+	mu sync.Mutex // protects all following fields
 	Row
-	since    time.Time // when the row came
-	results  ring      // in the order in which they were observed
-	failures ring
-	strip    *strip // the newest result's course; nil before the first
+	since     time.Time       // when the row came
+	results   ring[sample]    // in the order in which they were observed
+	failures  ring[*exchange] // never changed once they are in, but for what explains them
+	exchanges ring[*exchange] // the same
+	trend     trend           // the last day
+	call      *wire.Call      // the last question; nil: none, or it is too long
+	callSize  int             // of it
+	summary   *rowSummary     // of the results; nil: to be made anew
 }
 
 // NewHistory returns a History without rows; Apply makes them.
@@ -55,71 +74,218 @@ func (h *History) Apply(rows []Row) {
 	for _, row := range rows {
 		key := rowKey{row.Target, row.Probe}
 		kept := h.rows[key]
-		if kept == nil || kept.Model != row.Model || kept.Stream != row.Stream {
-			kept = &rowHistory{since: now, results: ring{limit: keptResults}, failures: ring{limit: keptFailures}}
+		if kept == nil || !kept.continues(row) {
+			kept = newRowHistory(row, now)
+			if saved := h.loaded[key]; saved != nil && saved.Model == row.Model && saved.Stream == row.Stream {
+				saved.into(kept)
+			}
+			delete(h.loaded, key)
 		}
-		kept.Row = row
 		next[key] = kept
+	}
+	for key, row := range h.rows {
+		if next[key] != row {
+			row.mu.Lock()
+			h.keepCall(row, nil, 0)
+			row.mu.Unlock()
+		}
 	}
 	h.rows = next
 }
 
+func newRowHistory(row Row, since time.Time) *rowHistory {
+	return &rowHistory{
+		Row: row, since: since, results: ring[sample]{limit: keptResults},
+		failures: ring[*exchange]{limit: keptFailures}, exchanges: ring[*exchange]{limit: keptExchanges},
+	}
+}
+
+// continues takes over a row of the configuration, if what is kept is about the same.
+func (r *rowHistory) continues(row Row) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Model != row.Model || r.Stream != row.Stream {
+		return false
+	}
+	r.Row, r.summary = row, nil
+	return true
+}
+
 // Observe implements prober.Sink. Canceled requests, and those of no row, are not kept.
-func (h *History) Observe(r *prober.Result) {
-	if r.Outcome == prober.Canceled {
+func (h *History) Observe(r *prober.Result) { h.observe(r, nil) }
+
+// ObserveExplained is Observe of a result of which more is known: where its time to first token went. Call one of the two.
+func (h *History) ObserveExplained(r *prober.Result, report *queuewait.Report) { h.observe(r, report) }
+
+// Explain adds to a result that was observed where its time to first token went. A result that is no longer kept is
+// explained in the day's figures alone; one that was never kept is ignored.
+func (h *History) Explain(r *prober.Result, report *queuewait.Report) {
+	row := h.row(r)
+	if row == nil || r.Outcome == prober.Canceled || !report.Broken {
 		return
 	}
-	s, course := newSample(r), newStrip(r) // before the lock: a long answer takes a while to sum up
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	row := h.rows[rowKey{r.Request.Target, r.Request.Probe}]
-	if row == nil {
+	p := newParts(&report.Breakdown)
+	id := printable(r.Request.ID, maxID)
+	row.mu.Lock()
+	defer row.mu.Unlock()
+	row.trend.explain(r.Timeline.End, p)
+	row.summary = nil
+	for i := range row.results.items {
+		if s := &row.results.items[i]; s.id == id && s.end.Equal(r.Timeline.End) {
+			s.parts = p
+		}
+	}
+	for i, e := range row.exchanges.items {
+		if e.id == id && e.end.Equal(r.Timeline.End) {
+			explained := *e // the old one may be on its way to a page
+			explained.parts = p
+			row.exchanges.items[i] = &explained
+		}
+	}
+}
+
+func (h *History) row(r *prober.Result) *rowHistory {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.rows[rowKey{r.Request.Target, r.Request.Probe}]
+}
+
+func (h *History) observe(r *prober.Result, report *queuewait.Report) {
+	row := h.row(r)
+	if row == nil || r.Outcome == prober.Canceled {
 		return
 	}
+	s := newSample(r)
+	if report != nil && report.Broken {
+		s.parts = newParts(&report.Breakdown)
+	}
+	e := newExchange(r, s) // before the lock: a long answer takes a while to sum up
+	size := callSize(&r.Request.Call)
+	row.mu.Lock()
+	defer row.mu.Unlock()
+	row.summary = nil
 	row.results.add(s)
+	row.exchanges.add(e)
 	if s.outcome.Failed() {
-		row.failures.add(s)
+		row.failures.add(e)
 	}
-	row.strip = course
+	row.trend.add(&s)
+	if s.parts != nil {
+		row.trend.explain(s.end, s.parts)
+	}
+	h.keepCall(row, &r.Request.Call, size)
+}
+
+// keepCall makes c the last question of a row, whose lock is held, as far as there is room for it.
+func (h *History) keepCall(row *rowHistory, c *wire.Call, size int) {
+	h.callMu.Lock()
+	defer h.callMu.Unlock()
+	h.callBytes -= row.callSize
+	if size > maxCall || h.callBytes+size > maxCalls {
+		c, size = nil, 0
+	}
+	row.call, row.callSize = c, size
+	h.callBytes += size
+}
+
+// callSize is how many bytes of text a question holds.
+func callSize(c *wire.Call) int {
+	n := len(c.Model) + len(c.Options.Tools) + len(c.Options.ResponseFormat)
+	for _, m := range c.Messages {
+		n += len(m.Role) + len(m.Content)
+	}
+	for name, v := range c.Options.Extra {
+		n += len(name) + len(v)
+	}
+	return n
 }
 
 // rowView is a copy of one row's history.
 type rowView struct {
 	Row
-	since    time.Time
-	results  []sample // oldest first
-	failures []sample // oldest first
-	strip    *strip   // shared, never changed
+	since     time.Time
+	results   []sample    // oldest first
+	failures  []*exchange // oldest first; never changed
+	exchanges []*exchange // oldest first; never changed
+	day       []slot      // oldest first
+	call      *wire.Call  // nil: not kept
+	tooLong   bool        // there was a question, too long to be kept
 }
 
-// view returns a copy of all rows, in no order.
-func (h *History) view() []rowView {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	views := make([]rowView, 0, len(h.rows))
-	for _, r := range h.rows {
+// view returns a copy of all rows of a target, in no order.
+func (h *History) view(target string) []rowView {
+	var views []rowView
+	for _, r := range h.all() {
+		if r.key().target != target {
+			continue
+		}
+		r.mu.Lock()
 		views = append(views, rowView{
-			Row: r.Row, since: r.since, results: r.results.slice(), failures: r.failures.slice(), strip: r.strip,
+			Row: r.Row, since: r.since, results: r.results.slice(), failures: r.failures.slice(), exchanges: r.exchanges.slice(),
+			day: r.trend.clone(), call: r.call, tooLong: r.call == nil && len(r.exchanges.items) > 0,
 		})
+		r.mu.Unlock()
 	}
 	return views
 }
 
-// ring keeps the newest samples, up to its limit. It grows to that as they come.
-type ring struct {
-	limit   int
-	samples []sample
-	next    int // where the next sample goes once the ring is full: the oldest one's place
+// key does not change while the row is there.
+func (r *rowHistory) key() rowKey {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return rowKey{r.Target, r.Probe}
 }
 
-func (r *ring) add(s sample) {
-	if len(r.samples) < r.limit {
-		r.samples = append(r.samples, s)
+// all are the rows that there are now.
+func (h *History) all() []*rowHistory {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	rows := make([]*rowHistory, 0, len(h.rows))
+	for _, r := range h.rows {
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// summaries are what the status page shows of each row, in no order. What did not change is not made anew.
+func (h *History) summaries(now time.Time) []*rowSummary {
+	rows := h.all()
+	summaries := make([]*rowSummary, 0, len(rows))
+	for _, r := range rows {
+		r.mu.Lock()
+		if r.summary == nil || now.Sub(r.summary.made) >= slotSpan {
+			r.summary = newRowSummary(r, now)
+		}
+		summaries = append(summaries, r.summary)
+		r.mu.Unlock()
+	}
+	return summaries
+}
+
+// ring keeps the newest items, up to its limit. It grows to that as they come.
+type ring[T any] struct {
+	limit int
+	items []T
+	next  int // where the next item goes once the ring is full: the oldest one's place
+}
+
+func (r *ring[T]) add(s T) {
+	if len(r.items) < r.limit {
+		r.items = append(r.items, s)
 		return
 	}
-	r.samples[r.next] = s
+	r.items[r.next] = s
 	r.next = (r.next + 1) % r.limit
 }
 
 // slice returns a copy, oldest first.
-func (r *ring) slice() []sample { return slices.Concat(r.samples[r.next:], r.samples[:r.next]) }
+func (r *ring[T]) slice() []T { return slices.Concat(r.items[r.next:], r.items[:r.next]) }
+
+// newest is the item that came last; false where there is none.
+func (r *ring[T]) newest() (item T, ok bool) {
+	n := len(r.items)
+	if n == 0 {
+		return item, false
+	}
+	return r.items[(r.next+n-1)%n], true
+}

@@ -45,7 +45,7 @@ func TestHistoryIsBounded(t *testing.T) {
 // A ring must hold the newest samples, oldest first, whatever its limit and however many came.
 func TestRing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := ring{limit: rapid.IntRange(1, 10).Draw(t, "limit")}
+		r := ring[sample]{limit: rapid.IntRange(1, 10).Draw(t, "limit")}
 		n := rapid.IntRange(0, 40).Draw(t, "n")
 		var want []string
 		for i := range n {
@@ -67,7 +67,7 @@ func TestRing(t *testing.T) {
 func TestHistoryApply(t *testing.T) {
 	count := func(h *History) map[string]int {
 		counts := make(map[string]int)
-		for _, v := range h.view() {
+		for _, v := range all(h) {
 			counts[v.Target+"/"+v.Probe] = len(v.results)
 		}
 		return counts
@@ -110,7 +110,7 @@ func TestHistoryApply(t *testing.T) {
 func TestCanceledIsNotKept(t *testing.T) {
 	h := newHistory(chat)
 	h.Observe(failed(chat, prober.Canceled, "shutdown"))
-	if v := only(t, h); len(v.results) != 0 || v.strip != nil {
+	if v := only(t, h); len(v.results) != 0 || len(v.exchanges) != 0 {
 		t.Errorf("%d results kept; want none", len(v.results))
 	}
 }
@@ -134,7 +134,7 @@ func TestHistoryConcurrency(t *testing.T) {
 	})
 	wg.Go(func() {
 		for range 50 {
-			newStatus(h.view(), time.Now(), nil)
+			statusOf(h, nil)
 			get(t, pages, "/")
 		}
 	})

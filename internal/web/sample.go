@@ -21,6 +21,10 @@ type sample struct {
 	exact    bool // whether the server counted the tokens behind rate
 	degraded bool
 	clock    prober.Clock
+
+	took  time.Duration // end to end; successes only
+	tpot  time.Duration // per output token after the first; 0: not known
+	parts *parts        // of the time to first token; nil: not known
 }
 
 func newSample(r *prober.Result) sample {
@@ -36,6 +40,10 @@ func newSample(r *prober.Result) sample {
 	} else if r.Outcome == prober.OK {
 		s.latency, s.timed = r.Duration(), true
 	}
+	if r.Outcome == prober.OK {
+		s.took = r.Duration()
+	}
+	s.tpot, _ = prober.TPOT(r)
 	s.rate, s.exact = prober.TokensPerSecond(r)
 	if !s.exact {
 		s.rate = estimatedRate(r)

@@ -60,8 +60,8 @@ func TestStates(t *testing.T) {
 						m.result(h)
 					}
 				}
-				s := newStatus(h.view(), time.Now(), nil)
-				r := s.Rows[0]
+				s := statusOf(h, nil)
+				r := rowsOf(s)[0]
 				got := []string{r.Class, r.Why, r.Streak, s.Summary}
 				if diff := cmp.Diff([]string{test.state.class(), test.why, test.streak, test.word}, got); diff != "" {
 					t.Errorf("state, why, streak and summary (-want +got):\n%s", diff)
@@ -89,9 +89,9 @@ func TestWhatNeedsAttentionComesFirst(t *testing.T) {
 		h.Observe(failed(row("y-failing"), prober.DNS, "x"))
 		h.Observe(failed(row("unsteady"), prober.DNS, "x"))
 		h.Observe(answer(row("unsteady"), 300*ms, 20*ms, 8))
-		s := newStatus(h.view(), time.Now(), nil)
+		s := statusOf(h, nil)
 		var got []string
-		for _, r := range s.Rows {
+		for _, r := range rowsOf(s) {
 			got = append(got, r.Target)
 		}
 		if diff := cmp.Diff([]string{"y-failing", "z-failing", "unsteady", "late", "new", "a-fine", "b-fine"}, got); diff != "" {
@@ -120,13 +120,13 @@ func TestPercentiles(t *testing.T) {
 		{100, "50\u00a0ms", "95\u00a0ms", 100},
 	} {
 		t.Run(fmt.Sprint(test.n), func(t *testing.T) {
-			v := rowView{Row: chat, since: time.Now()}
+			h := newHistory(chat)
+			h.rows[rowKey{chat.Target, chat.Probe}].results.limit = 2 * test.n
 			for i := range test.n {
-				v.results = append(v.results, newSample(answer(chat, time.Duration(i+1)*ms, 20*ms, 8)))
-				f := newSample(failed(chat, prober.TimeoutTotal, "x")) // has no latency
-				v.results, v.failures = append(v.results, f), append(v.failures, f)
+				h.Observe(answer(chat, time.Duration(i+1)*ms, 20*ms, 8))
+				h.Observe(failed(chat, prober.TimeoutTotal, "x")) // has no latency
 			}
-			r := newStatusRow(v, time.Now(), nil)
+			r := rowsOf(statusOf(h, nil))[0]
 			if r.P50 != test.p50 || r.P95 != test.p95 || r.Timed != test.timed {
 				t.Errorf("p50 %q, p95 %q of %d; want %q, %q of %d", r.P50, r.P95, r.Timed, test.p50, test.p95, test.timed)
 			}
@@ -137,13 +137,13 @@ func TestPercentiles(t *testing.T) {
 func TestRates(t *testing.T) {
 	h := newHistory(chat)
 	h.Observe(answer(chat, 300*ms, 20*ms, 11))
-	if got := newStatus(h.view(), time.Now(), nil).Rows[0].Rate; got != "50" {
+	if got := rowsOf(statusOf(h, nil))[0].Rate; got != "50" {
 		t.Errorf("counted rate = %q; want 50", got)
 	}
 	estimated := answer(chat, 300*ms, 20*ms, 11)
 	estimated.OutputSource, estimated.Usage.Known = prober.TokensEvents, false
 	h.Observe(estimated)
-	if got, want := newStatus(h.view(), time.Now(), nil).Rows[0].Rate, "≈\u00a050"; got != want {
+	if got, want := rowsOf(statusOf(h, nil))[0].Rate, "≈\u00a050"; got != want {
 		t.Errorf("estimated rate = %q; want %q", got, want)
 	}
 }
@@ -151,11 +151,11 @@ func TestRates(t *testing.T) {
 func TestNextRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHistory(chat, batch)
-		s := newStatus(h.view(), time.Now(), func(target, probe string) (time.Time, bool) {
+		s := statusOf(h, func(target, probe string) (time.Time, bool) {
 			return time.Now().Add(7 * time.Second), target == "chat" && probe == "interactive"
 		})
 		got := map[string]string{}
-		for _, r := range s.Rows {
+		for _, r := range rowsOf(s) {
 			got[r.Probe] = r.Next
 		}
 		if diff := cmp.Diff(map[string]string{"interactive": "7\u00a0s", "batch": ""}, got); diff != "" {

@@ -15,7 +15,7 @@ type strip struct {
 	outcome prober.Outcome
 	took    time.Duration
 	steps   []step
-	ticks   []float64     // when chunks came, as shares of took; no more than maxTicks
+	ticks   []float32     // when chunks came, as shares of took; no more than maxTicks
 	chunks  int           // how many came
 	stream  time.Duration // from the first token to the last; 0 for a single one
 	tokens  int           // 0: not known
@@ -79,12 +79,12 @@ func (s *strip) addStep(name, class string, t *prober.Timeline, from, to time.Ti
 }
 
 // ticks are the arrivals of chunks as shares of took. Too many are put on a grid, on which those that would be drawn over each other are one.
-func ticks(chunks []prober.Chunk, took time.Duration) []float64 {
+func ticks(chunks []prober.Chunk, took time.Duration) []float32 {
 	grid := max(1, took/maxTicks)
 	if len(chunks) <= maxTicks {
 		grid = 1
 	}
-	var at []float64
+	var at []float32
 	last := time.Duration(-1)
 	for _, c := range chunks {
 		d := max(0, c.At) / grid * grid
@@ -92,7 +92,7 @@ func ticks(chunks []prober.Chunk, took time.Duration) []float64 {
 			continue
 		}
 		last = d
-		at = append(at, share(d, took))
+		at = append(at, float32(share(d, took)))
 		if len(at) > maxTicks {
 			break // out of order, which no clock does
 		}

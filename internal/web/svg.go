@@ -132,7 +132,7 @@ func newStripView(s *strip) *stripView {
 	v.Title = strings.Join(append(title, "all "+v.Took), ", ")
 	var ticks strings.Builder
 	for _, t := range s.ticks {
-		fmt.Fprintf(&ticks, "M%s 2V%d", coordinate(stripWide*t), stripHigh-2)
+		fmt.Fprintf(&ticks, "M%s 2V%d", coordinate(stripWide*float64(t)), stripHigh-2)
 	}
 	v.Ticks = ticks.String()
 	v.Tokens = tokensText(s)

@@ -33,7 +33,7 @@ func (l *burstLog) lasting(each func() time.Duration) func(context.Context, time
 	return func(ctx context.Context, intended time.Time) Cost {
 		r := burstRun{intended: intended, began: time.Now(), silence: Silence(ctx)}
 		if err := workload.SleepUntilTimer(ctx, time.Now().Add(each())); err != nil {
-			time.Sleep(3 * time.Second)
+			_ = workload.SleepUntilTimer(context.WithoutCancel(ctx), time.Now().Add(3*time.Second))
 		}
 		r.ended = time.Now()
 		l.mu.Lock()

@@ -2,6 +2,8 @@ package workload
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -33,6 +35,7 @@ type Recorded struct {
 	upTo     []float64 // the sum of the weights of all requests up to this one
 	bad      *BadLines // that were passed over; nil: none
 	idle     int
+	hash     [sha256.Size]byte // of the file
 }
 
 type recordedRequest struct {
@@ -72,7 +75,8 @@ func ReadRecorded(name string, r io.Reader, o RecordedOptions) (*Recorded, error
 	rec := new(Recorded)
 	var bad BadLines
 	var total float64
-	for it, err := range items(r, cmp.Or(o.MaxLineBytes, maxRecordedLineBytes)) {
+	hash := sha256.New()
+	for it, err := range items(io.TeeReader(r, hash), cmp.Or(o.MaxLineBytes, maxRecordedLineBytes)) {
 		if err != nil {
 			return nil, fmt.Errorf("recorded requests %s: %w", name, err)
 		}
@@ -110,11 +114,15 @@ func ReadRecorded(name string, r io.Reader, o RecordedOptions) (*Recorded, error
 	if len(rec.requests) == 0 {
 		return nil, fmt.Errorf(`recorded requests %s: none in it; write lines of {"messages": [{"role": "user", "content": "..."}]}`, name)
 	}
+	hash.Sum(rec.hash[:0])
 	return rec, nil
 }
 
 // Kind says what the file was: "requests", "OpenAI batch" or "ShareGPT conversations".
 func (r *Recorded) Kind() string { return r.kind }
+
+// Fingerprint changes with the content of the file.
+func (r *Recorded) Fingerprint() string { return hex.EncodeToString(r.hash[:]) }
 
 // Len is the number of requests.
 func (r *Recorded) Len() int { return len(r.requests) }

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/llmprober/llm_prober/collector"
+	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/internal/runs"
+	"github.com/llmprober/llm_prober/prober/ramp/judge"
+	"github.com/llmprober/llm_prober/prober/ramp/record"
+)
+
+// storageFlags say what is kept on disk, and where.
+type storageFlags struct {
+	path, claims string
+	maxRuns      int
+	maxAge       time.Duration
+}
+
+func addStorageFlags(cmd *kingpin.CmdClause) *storageFlags {
+	f := new(storageFlags)
+	addStoragePath(cmd, &f.path)
+	cmd.Flag("storage.max-runs", "How many runs of each ramp are kept; 0: all.").Default("100").IntVar(&f.maxRuns)
+	cmd.Flag("storage.max-age", "How long runs are kept; 0: for ever.").Default("2160h").DurationVar(&f.maxAge)
+	cmd.Flag("ramp.claims", "Directory that probers share, so that each ramp runs on one of them.").
+		PlaceHolder("DIR").StringVar(&f.claims)
+	return f
+}
+
+// addStoragePath adds the flag that all commands have which read records.
+func addStoragePath(cmd *kingpin.CmdClause, path *string) {
+	cmd.Flag("storage.path", "Directory of the records of runs; made when it is first needed. Empty: nothing is kept.").Default("data").StringVar(path)
+}
+
+// historyOf is how many runs of a ramp are looked at: a new one is compared with 100 at most.
+const historyOf = 220
+
+// storage is what the flags say.
+func (f *storageFlags) storage(logger *slog.Logger) *storage {
+	return &storage{dir: f.path, options: runs.Options{MaxRuns: f.maxRuns, MaxAge: f.maxAge, Logger: logger}, logger: logger}
+}
+
+// storage is where records of runs are kept: opened when it is first needed, for most probers need none.
+type storage struct {
+	dir     string // empty: nothing is kept
+	options runs.Options
+	logger  *slog.Logger
+
+	mu    sync.Mutex // protects what follows
+	store *runs.Store
+	tried time.Time // when it was last tried to open it in vain
+}
+
+// retryStorage is how long a directory that cannot be opened is left alone.
+const retryStorage = time.Minute
+
+// open returns the directory of records; nil where there is none, or it cannot be opened, which is logged.
+func (s *storage) open() *runs.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store != nil || s.dir == "" || time.Since(s.tried) < retryStorage {
+		return s.store
+	}
+	store, err := runs.Open(filepath.Join(s.dir, "runs"), s.options)
+	if err != nil {
+		s.tried = time.Now()
+		s.logger.Error("records of runs are not kept", "err", err)
+		return nil
+	}
+	s.store = store
+	return store
+}
+
+// exists reports whether something has been kept already.
+func (s *storage) exists() bool {
+	if s.dir == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(s.dir, "runs"))
+	return err == nil
+}
+
+// close lets the directory go. Runs must have ended.
+func (s *storage) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store != nil {
+		s.store.Close()
+		s.store = nil
+	}
+}
+
+// begin begins the record of a run; nil where none can be kept.
+func (s *storage) begin(id string, logger *slog.Logger) *runs.Writer {
+	store := s.open()
+	if store == nil {
+		return nil
+	}
+	w, err := store.Begin(id)
+	if err != nil {
+		logger.Error("the record of a run cannot be begun", "run", id, "err", err)
+		return nil
+	}
+	return w
+}
+
+// list lists the runs of a ramp, the newest first.
+func (s *storage) list(name string) []runs.Info {
+	store := s.open()
+	if store == nil {
+		return nil
+	}
+	infos, _, err := store.List(runs.Filter{Ramp: name, Limit: historyOf})
+	if err != nil {
+		s.logger.Error("records of runs cannot be listed", "ramp", name, "err", err)
+	}
+	return infos
+}
+
+// newest is the newest run of a ramp; nil where there is none.
+func (s *storage) newest(name string) *record.Run {
+	for _, info := range s.list(name) {
+		if run := s.load(info.ID); run != nil {
+			return run
+		}
+	}
+	return nil
+}
+
+func (s *storage) load(id string) *record.Run {
+	store := s.open()
+	if store == nil {
+		return nil
+	}
+	run, err := store.Load(id)
+	if err != nil {
+		s.logger.Warn("the record of a run cannot be read", "run", id, "err", err)
+		return nil
+	}
+	return run
+}
+
+// judge says what a run means, and how it compares with those before it.
+func (s *storage) judge(run *record.Run, rc *config.Ramp, tc *config.Target, logger *slog.Logger) {
+	var o judge.Options
+	var history []*record.Run
+	if amount, ok := tc.HourlyPrice(); ok {
+		o.PerHour = amount
+	}
+	if rc.Compare != nil {
+		against, err := s.against(rc.Compare)
+		if err != nil {
+			logger.Error("the run is compared with nothing", "err", err)
+		} else {
+			o.Compare = against
+			last, _ := rc.Compare.Last()
+			history = s.history(rc.Name, lookedAt(last*max(rc.Repeat, 1)))
+		}
+	}
+	judge.Judge(run, history, o)
+}
+
+// against is what the configuration has a run compared with.
+func (s *storage) against(c *config.Compare) (*judge.Against, error) {
+	a := &judge.Against{With: c.With, MaxRegression: float64(c.MaxRegression), Confidence: c.Confidence}
+	name := c.Baseline()
+	if name == "" {
+		return a, nil
+	}
+	store := s.open()
+	if store == nil {
+		return nil, errors.New("there are no records")
+	}
+	pins, err := store.Pins()
+	if err != nil {
+		return nil, err
+	}
+	pin, ok := pins[name]
+	if !ok {
+		return nil, fmt.Errorf("no run is saved as %s; save one by: llm_prober runs pin %s ID", name, name)
+	}
+	a.Baseline, err = store.Load(pin.Run)
+	return a, err
+}
+
+// history are the newest runs of a ramp, as many as are wanted: those with which a new one may be compared.
+func (s *storage) history(name string, most int) []*record.Run {
+	var history []*record.Run
+	for _, info := range s.list(name) {
+		if len(history) >= most {
+			break
+		}
+		if run := s.load(info.ID); run != nil {
+			history = append(history, run)
+		}
+	}
+	return history
+}
+
+// lookedAt is how many runs are looked at to find so many that can be compared with: some have failed, or were cut short.
+func lookedAt(wanted int) int { return 2*max(wanted, judge.DefaultLast) + 10 }
+
+// firstBaseline pins what an unloaded run found of a target that has no baseline yet. It is not moved by later runs: a baseline
+// that follows every night forgets.
+func (s *storage) firstBaseline(run *record.Run, logger *slog.Logger) {
+	values := baselinesOf(run)
+	store := s.open()
+	if store == nil || len(values) == 0 {
+		return
+	}
+	saved, err := store.Baselines()
+	if err != nil {
+		logger.Error("baselines cannot be read", "err", err)
+		return
+	}
+	values = slices.DeleteFunc(values, func(v runs.BaselineValue) bool {
+		return slices.ContainsFunc(saved[run.Target], func(old runs.BaselineValue) bool { return old.Probe == v.Probe })
+	})
+	if len(values) == 0 {
+		return
+	}
+	if err := store.SaveBaseline(run.Target, values); err != nil {
+		logger.Error("the baseline cannot be saved", "err", err)
+	}
+}
+
+// baselinesNow are the pinned baselines of the targets that are probed, for the metrics.
+func (d *daemon) baselinesNow() []collector.Baseline {
+	cfg := d.inForce.Load()
+	if cfg == nil || len(cfg.Ramps) == 0 && !d.storage.exists() {
+		return nil
+	}
+	store := d.storage.open()
+	if store == nil {
+		return nil
+	}
+	saved, err := store.Baselines()
+	if err != nil {
+		return nil
+	}
+	var baselines []collector.Baseline
+	for _, tc := range cfg.Targets {
+		for _, v := range saved[tc.Name] {
+			if slices.Contains(tc.Probes, v.Probe) {
+				baselines = append(baselines, collector.Baseline{
+					Target: tc.Name, Model: tc.Model, Probe: v.Probe, Labels: tc.Labels,
+					Indicator: collector.Indicator(v.Indicator), Quantile: v.Quantile, Seconds: v.Seconds,
+				})
+			}
+		}
+	}
+	return baselines
+}

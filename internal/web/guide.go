@@ -1,0 +1,79 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// guideView is the guide to the metrics.
+type guideView struct{ Groups []guideGroup }
+
+type guideGroup struct {
+	ID, Name string
+	Metrics  []Metric
+}
+
+// guide plans the page that says what each metric means.
+func (p *pages) guide(*http.Request) plan {
+	return plan{key: "guide", template: "guide.html", data: func(time.Time) (any, bool) {
+		page := p.newPage("Metrics guide", "", "Metrics guide")
+		page.Data = newGuide(p.Metrics)
+		return page, true
+	}}
+}
+
+// maxHelp bounds the texts of one metric, in characters.
+const maxHelp = 2000
+
+func newGuide(metrics []Metric) guideView {
+	var g guideView
+	for _, m := range metrics {
+		if m.Query == "" {
+			m.Query = query(&m)
+		}
+		m.Name, m.Type, m.Group = printable(m.Name, maxName), printable(m.Type, maxName), printable(m.Group, maxName)
+		m.Help, m.Note, m.Query = printable(m.Help, maxHelp), printable(m.Note, maxHelp), printable(m.Query, maxHelp)
+		var labels []string
+		for _, l := range m.Labels {
+			labels = append(labels, printable(l, maxName))
+		}
+		m.Labels = labels
+		if n := len(g.Groups); n == 0 || g.Groups[n-1].Name != m.Group {
+			g.Groups = append(g.Groups, guideGroup{ID: fmt.Sprintf("g%d", n+1), Name: m.Group})
+		}
+		last := &g.Groups[len(g.Groups)-1]
+		last.Metrics = append(last.Metrics, m)
+	}
+	return g
+}
+
+// query is what one would ask Prometheus of a metric first: the rate of a counter, the 95th percentile of a histogram, a
+// gauge as it is.
+func query(m *Metric) string {
+	by := []string{"target", "probe"}
+	if strings.HasPrefix(m.Name, "llm_prober_") {
+		by = nil
+	}
+	if strings.HasPrefix(m.Name, "llm_engine_") || strings.HasPrefix(m.Name, "llm_gpu_") {
+		by = []string{"target"}
+	}
+	for _, l := range m.Labels {
+		if !slices.Contains(by, l) {
+			by = append(by, l)
+		}
+	}
+	switch m.Type {
+	case "counter":
+		if len(by) == 0 {
+			return fmt.Sprintf("rate(%s[5m])", m.Name)
+		}
+		return fmt.Sprintf("sum by (%s) (rate(%s[5m]))", strings.Join(by, ", "), m.Name)
+	case "histogram":
+		return fmt.Sprintf("histogram_quantile(0.95, sum by (%s) (rate(%s_bucket[5m])))", strings.Join(append(by, "le"), ", "), m.Name)
+	default:
+		return m.Name
+	}
+}
