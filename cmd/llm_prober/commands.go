@@ -88,6 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	add(addCompareCommand(app))
 	addRunsCommands(app, add)
 	addBaselineCommands(app, add)
+	add(addRulesCommand(app))
 	add(addSimulateCommand(app))
 	add(addGPUWorkerCommand(app))
 

@@ -59,6 +59,7 @@ type daemonOptions struct {
 	firstWithin time.Duration   // in which new probes ask for the first time
 	gpus        func() gpu.View // nil: no GPUs are collected
 	storage     storageFlags
+	lifecycle   bool // ramps may be started and stopped over HTTP
 }
 
 // newDaemon makes a daemon that probes nothing yet.
@@ -94,6 +95,7 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 		NextRun:    func(target, probe string) (time.Time, bool) { return d.scheduler.Next(jobKey(target, probe)) },
 		Objectives: d.pageObjectives, Engines: d.pageEngines, GPUs: d.pageGPUs, Schedule: d.pageSchedule,
 		Endpoint: d.endpoint, Config: d.pageConfig, Metrics: guide(), Closing: d.closing,
+		Runs: d.pageRuns(), Lifecycle: o.lifecycle,
 	})
 	if err != nil {
 		d.shutdown(context.Background(), 0)

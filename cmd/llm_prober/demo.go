@@ -31,6 +31,7 @@ func addDemoCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
 }
 
 func (c *demoCommand) run(ctx context.Context, e env) error {
+	c.web.lifecycle = true // it is a toy: its ramps may be started by whoever looks at it
 	server, err := simulator.New(simulator.Options{Seed: 1, MeanOutputTokens: 400, PerRequestMetrics: true, PrefixCache: true, Logger: e.logger})
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func runDaemon(ctx context.Context, e env, o daemonOptions, gpus gpu.Options, we
 	if err != nil {
 		return err
 	}
-	o.gpus = manager.View
+	o.gpus, o.lifecycle = manager.View, web.lifecycle
 	d, err := newDaemon(e.logger, o)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ type webFlags struct {
 
 func addWebFlags(cmd *kingpin.CmdClause) *webFlags {
 	f := &webFlags{toolkit: kingpinflag.AddFlags(cmd, ":9779")}
-	cmd.Flag("web.enable-lifecycle", "Allow POST /-/reload.").BoolVar(&f.lifecycle)
+	cmd.Flag("web.enable-lifecycle", "Allow reloads, and starting and stopping ramps, over HTTP.").BoolVar(&f.lifecycle)
 	return f
 }
 

@@ -135,6 +135,13 @@ func TestReportTellsTheRecord(t *testing.T) {
 func crowdedRun(text string) *record.Run {
 	at := func(s int) time.Time { return night.Add(time.Duration(s) * time.Second) }
 	value := func(v float64) *float64 { return &v }
+	var names [300]string // made once, as the text may be long
+	for i := range names {
+		names[i] = fmt.Sprint(i, text)
+		if i >= 16 {
+			names[i] = names[i][:min(len(names[i]), 300)]
+		}
+	}
 	run := &record.Run{
 		Schema: 1, ID: text, Ramp: text, Target: text, Model: text, Shape: text, Trigger: record.Trigger(text), Started: night, Ended: at(2400), Stopped: text,
 		Verdict: record.Verdict(text), Environment: record.Environment{Version: text, Host: text, OS: text, CPUs: 4, Engine: text, GPUs: []string{text}, Currency: text, Labels: map[string]string{text: text}},
@@ -146,7 +153,7 @@ func crowdedRun(text string) *record.Run {
 		run.Reasons, run.Rules = append(run.Reasons, text), append(run.Rules, text)
 	}
 	for i := range 12 {
-		l := record.Lane{Name: fmt.Sprint(i, text), Target: fmt.Sprint(i, text), Model: text, Open: i%2 == 0, Process: text, Search: &record.Search{Words: text}}
+		l := record.Lane{Name: names[i], Target: names[i], Model: text, Open: i%2 == 0, Process: text, Search: &record.Search{Words: text}}
 		for j := range 40 {
 			s := record.Stage{
 				Index: j, Name: text, Kind: record.Hold, Begin: float64(j + 1), End: float64(j + 1), Mix: map[string]float64{text: 1}, Started: at(60 * j), From: at(60*j + 6), To: at(60*j + 60), Ended: at(60*j + 61),
@@ -158,15 +165,15 @@ func crowdedRun(text string) *record.Run {
 			for p := range 10 {
 				st := &record.Stats{Sent: 99, Outcomes: map[string]int{"ok": 40}, TTFT: &record.Histogram{}, TTFTDispatched: &record.Histogram{}, OutputTokens: 4000}
 				for o := range 12 {
-					st.Outcomes[fmt.Sprint(o, text)] = o
+					st.Outcomes[names[o]] = o
 				}
 				st.TTFT.RecordN(time.Duration(j*37+p)*time.Millisecond, 40)
 				st.TTFT.Pack()
-				s.Probes[fmt.Sprint(p, text)] = st
+				s.Probes[names[p]] = st
 			}
 			for k := range 6 {
 				n := float64(j*6 + k)
-				s.Windows = append(s.Windows, record.Window{Start: at(60*j + 10*k), Length: 10 * time.Second, Planned: 17, Sent: 16, OK: 12, Shed: 1, Outcomes: map[string]int{fmt.Sprint(k, text): 3}, InFlight: n / 7, Arrived: int64(n * 31),
+				s.Windows = append(s.Windows, record.Window{Start: at(60*j + 10*k), Length: 10 * time.Second, Planned: 17, Sent: 16, OK: 12, Shed: 1, Outcomes: map[string]int{names[k]: 3}, InFlight: n / 7, Arrived: int64(n * 31),
 					TTFT: record.Quantiles{N: 12, P50: .1 + n/97, P95: .2 + n/53, P99: .3 + n/31}, TPOT: record.Quantiles{N: 12, P50: .01 + n/9700, P95: .02 + n/5300}})
 			}
 			l.Stages = append(l.Stages, s)
@@ -177,8 +184,8 @@ func crowdedRun(text string) *record.Run {
 		n := float64(i)
 		s := record.Sample{At: night.Add(time.Duration(i) * 1200 * time.Millisecond), Engine: &record.EngineSample{Running: value(n / 3), Waiting: value(n / 7), KVUsage: value(n / 2000), Preemptions: value(n), QueueWait: value(n / 311)}, Victims: map[string]float64{}}
 		for g := range 16 {
-			s.GPUs = append(s.GPUs, record.GPUSample{UUID: fmt.Sprint(g, text), Utilization: value(n / 2000), MemoryUsed: value(n * 3e7), SMClock: value(1e9 + n*3e5), Temperature: value(n / 31), Power: value(n / 3.1), Throttled: []string{fmt.Sprint(i%3, text)}})
-			s.Victims[fmt.Sprint(g, text)] = n / 1000
+			s.GPUs = append(s.GPUs, record.GPUSample{UUID: names[g], Utilization: value(n / 2000), MemoryUsed: value(n * 3e7), SMClock: value(1e9 + n*3e5), Temperature: value(n / 31), Power: value(n / 3.1), Throttled: []string{names[i%3]}})
+			s.Victims[names[g]] = n / 1000
 		}
 		run.Samples = append(run.Samples, s)
 	}
@@ -196,7 +203,7 @@ func crowdedRun(text string) *record.Run {
 		d.Neighbours = append(d.Neighbours, record.NeighbourShift{Victim: text, Neighbour: text, Indicator: text})
 		run.Objectives = append(run.Objectives, record.Objective{Indicator: record.TTFT, Percentile: 95, Threshold: .5 + float64(i)})
 		run.Comparison.Words = append(run.Comparison.Words, text)
-		run.Comparison.Indicators = append(run.Comparison.Indicators, record.Indicator{Lane: text, Probe: text, Name: fmt.Sprint(i, text), Unit: text, Low: value(-.1), High: value(.3), Change: .1})
+		run.Comparison.Indicators = append(run.Comparison.Indicators, record.Indicator{Lane: text, Probe: text, Name: names[i], Unit: text, Low: value(-.1), High: value(.3), Change: .1})
 	}
 	run.Diagnosis = d
 	return run
