@@ -46,10 +46,10 @@ export CGO_CFLAGS  := $(or $(CGO_CFLAGS),-O2 -g) -Wno-deprecated-declarations
 export GOFLAGS     := $(strip $(GOFLAGS) -buildvcs=false)
 export GO TAGS
 
-.PHONY: help build demo test lint generated test-unit smoke bench fuzz fmt generate clean
+.PHONY: help build demo test lint generated rules test-unit test-dashboards e2e smoke bench fuzz fmt generate clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: ## build bin/llm_prober, its version stamped
 	$(GO) build -trimpath -ldflags "$(STAMP) $(LAZY)" -o bin/llm_prober ./cmd/llm_prober
@@ -57,8 +57,8 @@ build: ## build bin/llm_prober, its version stamped
 demo: build ## build, then probe a simulated LLM server and serve the status page
 	bin/llm_prober demo $(DEMOFLAGS)
 
-test: ## everything: lint, generated files current, unit tests with the race detector
-	@$(MAKE) -k lint generated test-unit
+test: ## everything: lint, generated files current, alert rules and dashboards, unit tests with the race detector
+	@$(MAKE) -k lint generated rules test-dashboards test-unit
 
 lint: ## all static checks, each named and timed (tools/lint.sh)
 	@tools/lint.sh
@@ -66,8 +66,17 @@ lint: ## all static checks, each named and timed (tools/lint.sh)
 generated: ## fail unless `make generate` would change nothing
 	@tools/generated.sh
 
+rules: ## the alert rules with Prometheus' own tools, which are built first (tools/rules.sh)
+	@tools/rules.sh
+
+test-dashboards: ## every dashboard expression, metric, label, link and position
+	$(GO) -C dashboards/internal/generate test ./...
+
+e2e: ## the whole chain: prober, a real Prometheus, a real Alertmanager, a webhook (tools/e2e.sh)
+	@tools/e2e.sh
+
 test-unit: ## unit tests with the race detector (PKG=./prober/... TESTFLAGS=-v)
-	$(GO) test -race -timeout 4m -ldflags "$(LAZY)" $(TESTFLAGS) $(PKG)
+	$(GO) test -race -timeout 8m -ldflags "$(LAZY)" $(TESTFLAGS) $(PKG)
 
 smoke: build ## run the built binary's demo and read its numbers back
 	@$(GO) test -tags $(TAGS) -list '^TestDemo' ./cmd/llm_prober | grep '^TestDemo' >/dev/null || \

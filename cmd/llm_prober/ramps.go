@@ -163,7 +163,7 @@ func (r *ramps) run(ctx context.Context, job *rampJob, watching ...ramp.Observer
 	defer closeAll()
 	tc := job.cfg.Target(rc.Target)
 	s := &sampler{target: tc, engines: r.d.engines, gpus: r.gpus, victims: r.d.victims, beside: beside(job.cfg, tc.Name)}
-	plan.Sample, plan.Logger = s.sample, logger
+	plan.Sample, plan.Logger = s.sample, r.d.logger
 	plan.Victims = r.d.victims.usual(s.beside)
 	if e := r.d.engines.Engine(tc.Name); e != nil {
 		if snapshot, ok := e.Snapshot(); ok {

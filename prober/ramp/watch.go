@@ -18,12 +18,14 @@ func (r *run) watch(ctx context.Context, stop context.CancelCauseFunc) {
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
 	w := newWatchdog(&r.plan, r.started)
+	tripped := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			if a := w.look(now, r.state(now)); a != nil {
+			if a := w.look(now, r.state(now)); a != nil && !tripped {
+				tripped = true
 				r.plan.Logger.Warn("the ramp is aborted", "ramp", r.plan.Name, "limit", a.Limit, "reason", a.Words)
 				stop(&aborted{*a})
 			}
