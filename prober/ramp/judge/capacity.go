@@ -67,10 +67,14 @@ func capacityOf(l *record.Lane, points []point) *record.Capacity {
 // plateau is the throughput of the loads at which it no longer rose, with its standard error.
 func plateau(l *record.Lane, points []point) (level, err float64, ok bool) {
 	var x []float64
-	within := 0.0
+	within, most := 0.0, 0.0
+	for i := range points {
+		most = max(most, points[i].done)
+	}
 	for i := range points {
 		p := &points[i]
-		full := p.share < .95 && p.failed*10 < p.planned
+		// What was surpassed at another load is no level at which throughput stays.
+		full := p.shareHigh < .95 && p.failed*10 < p.planned && p.done > .9*most
 		if !l.Open {
 			full = i > 0 && p.load >= 1.25*points[i-1].load && p.done < 1.05*points[i-1].done
 		}

@@ -70,7 +70,7 @@ func outran(l *record.Lane, s *record.Stage, windows []record.Window) bool {
 	last := half.Windows[len(half.Windows)-1]
 	half.To = last.Start.Add(last.Length)
 	p := pointOf(l, s.End, []*record.Stage{&half})
-	return p.share < .95
+	return p.shareHigh < .95
 }
 
 // driftCause is what changed beside it in the engine or the GPUs, in words.

@@ -183,3 +183,25 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("Patterns() = %v", all)
 	}
 }
+
+// Loads below the limit that were seen for a few windows only, as those of a search are, have fewer arrivals than planned now and
+// then. That is no level at which throughput stays, and no load that was not sustained.
+func TestChanceIsNoPlateau(t *testing.T) {
+	at := time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)
+	var points []point
+	for _, seen := range []struct{ load, done float64 }{{5, 5.5}, {10, 9.9}, {20, 17.4}, {40, 38}, {80, 75}} {
+		p := point{load: seen.load, planned: int(seen.load * 8), seconds: 8, inFlight: seen.load / 3}
+		p.windows = []record.Window{{Start: at, Length: 5 * time.Second, Arrived: int64(seen.done * 5 * 32)}}
+		p.flow(true, int(seen.done*8), 32)
+		points = append(points, p)
+	}
+	lane := &record.Lane{Name: "main", Open: true}
+	if c := capacityOf(lane, points); c.Identified || c.AtLeast != 75 {
+		t.Errorf("capacity = %+v; want none identified, and 75 requests/s at least", c)
+	}
+	for _, p := range points {
+		if st := stand(&record.Run{}, "main", p); st.missed {
+			t.Errorf("at %v/s: %s", p.load, st.broke)
+		}
+	}
+}

@@ -45,7 +45,7 @@ func stand(run *record.Run, lane string, p point) standing {
 			st.over = max(st.over, h.Value/o.Threshold)
 		}
 	}
-	if p.share < enough {
+	if p.shareHigh < enough {
 		st.held, st.missed = false, true
 		if st.broke == "" {
 			st.broke = "only " + percent(p.share) + " of the work was done meanwhile"

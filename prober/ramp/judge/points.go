@@ -22,6 +22,7 @@ type point struct {
 	done            float64 // requests per second that the server worked off meanwhile
 	tokens          float64 // output tokens per second that came meanwhile
 	share           float64 // of the work that was asked for, that was done meanwhile: 0 to 1
+	shareHigh       float64 // what share may be as far as chance goes: arrivals of a few windows are never quite as many as planned
 	inFlight        float64
 }
 
@@ -123,8 +124,13 @@ func (p *point) flow(open bool, ok int, each float64) {
 	if p.offered > 0 {
 		p.share = min(p.done/p.offered, 1)
 	}
+	p.shareHigh = p.share
+	if n := p.offered * length; n > 0 {
+		p.shareHigh = min(p.share+2/math.Sqrt(n), 1) // two standard deviations of so many arrivals
+	}
 	if !open && p.planned > 0 {
 		p.share = 1 - float64(p.failed)/float64(p.planned) // a closed loop asks for what it gets
+		p.shareHigh = p.share
 	}
 }
 
