@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -35,7 +36,9 @@ type daemon struct {
 	ramps      *ramps
 	gpus       func() gpu.View // nil: none are collected
 	started    time.Time
-	closing    chan struct{} // closed when the daemon has ended
+	closing    chan struct{}              // closed when the daemon has ended
+	estimates  map[string]json.RawMessage // of the last process, by estimateOf
+	keepFailed bool                       // keep has said so
 	engines    *engine.Engines
 	gpuTargets *gpu.Targets
 	history    *web.History
@@ -82,6 +85,7 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 		started:    time.Now(),
 		closing:    make(chan struct{}),
 	}
+	d.remember()
 	d.objectives = collector.NewObjectives(d.queueWait)
 	d.budgets = collector.NewBudgets(d.budgetsNow)
 	d.sources = collector.NewSources(d.sourcesNow)

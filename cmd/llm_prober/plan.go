@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -44,6 +45,12 @@ func newPlan(cfg *config.Config, d *daemon) (*plan, error) {
 				p.abandon(old)
 				return nil, fmt.Errorf("target %s: %w", tc.Name, err)
 			}
+			if state := d.estimates[estimateOf(tc)]; state != nil {
+				if err := json.Unmarshal(state, t.queue); err != nil {
+					d.logger.Warn("what was learnt of a target without load is lost", "target", tc.Name, "err", err)
+				}
+				delete(d.estimates, estimateOf(tc)) // a later change of the target begins anew
+			}
 		}
 		p.targets[tc.Name] = t
 		if err := p.add(cfg, tc, t, d); err != nil {
@@ -73,7 +80,7 @@ func (p *plan) abandon(old map[string]*target) {
 
 // add plans the probes of one target.
 func (p *plan) add(cfg *config.Config, tc *config.Target, t *target, d *daemon) error {
-	sink := prober.Sinks(append(d.sinks[:len(d.sinks):len(d.sinks)], &queueWaits{target: t.queue, probes: d.probes, engines: d.engines}))
+	sink := prober.Sinks(append(d.sinks[:len(d.sinks):len(d.sinks)], &queueWaits{target: t.queue, probes: d.probes, engines: d.engines, history: d.history}))
 	price := tokenPrice(tc.Price)
 	group := schedule.Group{
 		Name: tc.Name, MaxInFlight: tc.MaxInFlight, CostPerDay: tc.Budget.CostPerDay,

@@ -8,6 +8,7 @@ import (
 	"github.com/llmprober/llm_prober/collector"
 	"github.com/llmprober/llm_prober/collector/engine"
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/internal/web"
 	"github.com/llmprober/llm_prober/prober"
 	"github.com/llmprober/llm_prober/prober/queuewait"
 )
@@ -17,6 +18,7 @@ type queueWaits struct {
 	target  *queuewait.Target
 	probes  *collector.Probes
 	engines *engine.Engines
+	history *web.History
 
 	mu      sync.Mutex // protects pending
 	pending []pendingWait
@@ -37,6 +39,7 @@ const (
 // Observe implements prober.Sink.
 func (q *queueWaits) Observe(r *prober.Result) {
 	report := q.target.Observe(r, r.Header)
+	q.history.Explain(r, &report) // which has seen the result before
 	target, probe := r.Request.Target, r.Request.Probe
 	for _, w := range report.Waits() {
 		q.probes.QueueWait(target, probe, w.Source, w.Queue, r.Request.ID)

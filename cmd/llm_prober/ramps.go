@@ -199,7 +199,7 @@ func (r *ramps) run(ctx context.Context, job *rampJob, watching ...ramp.Observer
 	}
 	done = figuresOf(run)
 	r.setVerdict(rc.Name, run.Verdict)
-	logger.Log(ctx, levelOfVerdict(run.Verdict), "ramp ended", "run", id, "verdict", run.Verdict, "reasons", printable(strings.Join(run.Reasons, "; ")))
+	logger.Log(ctx, levelOfVerdict(run.Verdict), "ramp ended", "run", id, "verdict", run.Verdict, "reasons", printable(strings.Join(run.Reasons, " ")))
 	return run
 }
 

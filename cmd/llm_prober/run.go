@@ -82,6 +82,7 @@ func runDaemon(ctx context.Context, e env, o daemonOptions, gpus gpu.Options, we
 	group.Go(func() error { return d.reloadOnHangup(running, hangups) })
 	group.Go(func() error { return manager.Run(running) })
 	group.Go(func() error { d.engines.Run(running); return nil })
+	group.Go(func() error { d.keepNowAndThen(serving); return nil })
 	group.Go(func() error { return web.serve(serving, handler, e.logger) })
 	group.Go(func() error {
 		<-running.Done()

@@ -17,10 +17,10 @@ func counted(s *record.Stage) bool { return s.Kind != record.Idle && s.Planned >
 
 // promised reports whether the verdict counts the objectives of a stage. It does of all, but of those of runs that look for
 // the limit (there of the lowest load), of the overload that a run of the shape recovery makes, and of what follows an
-// overload: that has a rule of its own.
+// overload, the way down included: that has a rule of its own.
 func promised(run *record.Run, l *record.Lane, s *record.Stage) bool {
 	switch {
-	case s.Kind == record.Recovery:
+	case s.Kind == record.Recovery, s.End < s.Begin:
 		return false
 	case run.Shape == "recovery":
 		return s.Kind != record.Spike && s.End <= usual(l)

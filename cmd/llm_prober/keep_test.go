@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/internal/simulator"
+	"github.com/llmprober/llm_prober/prober"
+)
+
+// TestRestartRemembers begins a second daemon on what a first one kept.
+func TestRestartRemembers(t *testing.T) {
+	url := simulated(t, simulator.Options{FirstToken: 5 * time.Millisecond, PerToken: time.Millisecond})
+	text := fmt.Sprintf(twoTargets, url, "")
+	first, results, _ := started(t, func() string { return text })
+	results.await(t, "stays", "fast", prober.OK, 5)
+	first.shutdown(t.Context(), 0)
+	first.keep()
+	before, _, known := (*first.current.Load())["stays"].queue.Unloaded(20)
+	if !known {
+		t.Skip("five requests were not enough to learn from on this machine")
+	}
+	var log bytes.Buffer
+	second, err := newDaemon(slog.New(slog.NewTextHandler(&log, nil)), daemonOptions{
+		load:        func() (*config.Config, error) { return config.Parse("test.yml", []byte(text), config.Options{}) },
+		firstWithin: time.Hour, storage: storageFlags{path: first.storage.dir},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.shutdown(t.Context(), 0)
+	if err := second.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if after, _, known := (*second.current.Load())["stays"].queue.Unloaded(20); !known || after != before {
+		t.Errorf("unloaded TTFT after the restart %v, %v; want %v", after, known, before)
+	}
+	if strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("log = %s; want no warning", log.String())
+	}
+}
+
+// TestBrokenMemory begins on files that are none of ours.
+func TestBrokenMemory(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{historyFile, estimatesFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("{not ours"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	d, err := newDaemon(slog.New(slog.NewTextHandler(&log, nil)), daemonOptions{storage: storageFlags{path: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.shutdown(t.Context(), 0)
+	if got := strings.Count(log.String(), "level=WARN"); got != 2 {
+		t.Errorf("%d warnings; want one for each file:\n%s", got, log.String())
+	}
+}
