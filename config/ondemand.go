@@ -71,7 +71,7 @@ func parseAllowed(text string) (*allowed, error) {
 	}
 	a.path = strings.TrimRight("/"+p, "/")
 	if p != "" && path.Clean("/"+p) != "/"+strings.TrimRight(p, "/") {
-		return nil, errors.New("the path has no //, . or ..")
+		return nil, errors.New("the path has no //, no . and no .. in it")
 	}
 	return a, nil
 }
@@ -120,7 +120,7 @@ func (d *ProbeOnDemand) Target(address string) (*Target, error) {
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.RawPath != "" || strings.ContainsAny(address, "#\\"):
 		return nil, errors.New("the URL has no user, query, fragment or escapes")
 	case u.Path != "" && path.Clean(u.Path) != strings.TrimRight(u.Path, "/") && u.Path != "/":
-		return nil, errors.New("the URL's path has no //, . or ..")
+		return nil, errors.New("the URL's path has no //, no . and no .. in it")
 	case !d.allows(u):
 		return nil, errors.New("the URL is not among those that probe_on_demand allows")
 	}

@@ -279,7 +279,7 @@ func (p *programs) run(ctx context.Context, target, probe string) ([]*prober.Res
 	ended := p.d.probes.Started(target, probe)
 	defer ended()
 	got := new(collected)
-	sinks := append(slices.Clip(p.d.sinks), &queueWaits{target: t.queue, probes: p.d.probes, engines: p.d.engines}, got)
+	sinks := append(slices.Clip(p.d.sinks), &queueWaits{target: t.queue, probes: p.d.probes, engines: p.d.engines, history: p.d.history}, got)
 	spent := hand.asked.With(renamed{probe, sinks}, nil).Ask(ctx, time.Now())
 	used = cost(spent, price)
 	if !spent.PauseUntil.IsZero() {

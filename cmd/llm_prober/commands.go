@@ -45,6 +45,12 @@ type env struct {
 	logger         *slog.Logger
 }
 
+// exitCoder is an error that is an exit code, and has been told already.
+type exitCoder interface {
+	error
+	code() int
+}
+
 // command is one subcommand, ready to run once its flags have been parsed.
 type command interface {
 	run(ctx context.Context, e env) error
@@ -84,6 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	add(addProbeCommand(app))
 	add(addCheckConfigCommand(app))
 	add(addHealthcheckCommand(app))
+	add(addGateCommand(app))
 	add(addRampCommand(app))
 	add(addCompareCommand(app))
 	addRunsCommands(app, add)
@@ -103,7 +110,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return exitUsage
 	}
 	err = commands[name].run(ctx, env{stdout, stderr, logger})
-	verdict, judged := errors.AsType[verdictExit](err)
+	verdict, judged := errors.AsType[exitCoder](err)
 	switch {
 	case err == nil:
 		return exitOK

@@ -34,6 +34,8 @@ type daemon struct {
 	victims    *victims
 	storage    *storage
 	ramps      *ramps
+	programs   *programs
+	onDemand   *onDemand
 	gpus       func() gpu.View // nil: none are collected
 	started    time.Time
 	closing    chan struct{}              // closed when the daemon has ended
@@ -90,7 +92,8 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 	d.budgets = collector.NewBudgets(d.budgetsNow)
 	d.sources = collector.NewSources(d.sourcesNow)
 	d.baselines = collector.NewBaselines(d.baselinesNow)
-	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, d.victims, failureLog{logger}}
+	d.programs, d.onDemand = newPrograms(d), newOnDemand(d)
+	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, d.programs.recent, d.victims, failureLog{logger}}
 	d.scheduler = schedule.New(schedule.Options{Events: newEvents(d), Logger: logger, FirstWithin: o.firstWithin})
 	d.ramps = newRamps(d, d.storage, o.gpus, o.storage.claims)
 	var err error
@@ -171,6 +174,7 @@ func (d *daemon) apply(cfg *config.Config) error {
 	}
 	d.gpuTargets.Set(plan.gpus)
 	d.history.Apply(plan.rows)
+	d.programs.apply(cfg)
 	d.scheduled.Store(true)
 
 	old := d.targets
@@ -209,6 +213,7 @@ func (d *daemon) shutdown(ctx context.Context, timeout time.Duration) {
 		t.close()
 	}
 	d.targets = nil
+	d.onDemand.close()
 	d.storage.close()
 	select {
 	case <-d.closing: // by an earlier call

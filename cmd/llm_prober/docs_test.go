@@ -62,7 +62,7 @@ func TestHelp(t *testing.T) {
 	if code := run(t.Context(), []string{"--help"}, &overview, &overview); code != exitOK {
 		t.Fatalf("--help exits with %d", code)
 	}
-	for _, name := range []string{"run", "demo", "probe", "check-config", "simulate", "ramp", "compare", "runs list", "runs show", "baseline save"} {
+	for _, name := range []string{"run", "demo", "probe", "check-config", "simulate", "ramp", "compare", "gate", "rules", "runs list", "runs show", "baseline save"} {
 		if !strings.Contains(overview.String(), "\n  "+name+" ") {
 			t.Errorf("the overview does not have %s:\n%s", name, overview.String())
 		}

@@ -77,6 +77,9 @@ func (c *gateCommand) run(ctx context.Context, e env) error {
 	if c.url.User != nil {
 		return errors.New("--url: a user and password in it would show in process lists: use --http.config.file")
 	}
+	if c.target == "" {
+		return errors.New("--target: the name is empty")
+	}
 	if c.wait < 0 || c.maxAge < 0 {
 		return errors.New("--wait and --max-age cannot be negative")
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/llmprober/llm_prober/collector"
 	"github.com/llmprober/llm_prober/collector/engine"
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/internal/web"
 	"github.com/llmprober/llm_prober/prober"
 )
 
@@ -129,7 +130,8 @@ func (o *onDemand) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	got := new(collected)
 	began := time.Now()
-	if err := ask.run(r.Context(), cfg, tc, t.target, prober.Sinks{probes, &queueWaits{target: t.queue, probes: probes, engines: engine.NewEngines(o.d.logger)}, got}); err != nil {
+	waits := &queueWaits{target: t.queue, probes: probes, engines: engine.NewEngines(o.d.logger), history: web.NewHistory()} // both empty
+	if err := ask.run(r.Context(), cfg, tc, t.target, prober.Sinks{probes, waits, got}); err != nil {
 		return err
 	}
 	took := time.Since(began)

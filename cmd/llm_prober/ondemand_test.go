@@ -123,6 +123,8 @@ func TestOnDemandIsNoOpenRelay(t *testing.T) {
 	if w := o.get(t, "target="+url.QueryEscape(redirects.URL+"/v1")+"&module=fast", "Sec-Fetch-Site", "cross-site"); w.Code != http.StatusForbidden {
 		t.Errorf("a page of another origin: %d; want 403", w.Code)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if hits["secret"] != 0 || hits["redirects"] != 1 {
 		t.Errorf("asked: %v; want one request, and none where nothing is allowed", hits)
 	}

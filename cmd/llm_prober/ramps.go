@@ -95,22 +95,22 @@ func entryOf(cfg *config.Config, rc *config.Ramp) (cron.Entry, error) {
 		return cron.Entry{}, err
 	}
 	targets := map[string]bool{rc.Target: true}
-	fingerprint := fmt.Sprintf("%x", rc.Fingerprint())
+	parts := []string{fmt.Sprintf("%x", rc.Fingerprint())} // of the fingerprint
 	for _, l := range rc.Lanes {
 		targets[cmp.Or(l.Target, rc.Target)] = true
 		for _, name := range probesOfLane(rc, l) {
-			fingerprint += fmt.Sprintf(" %x", cfg.Probes[name].Fingerprint())
+			parts = append(parts, fmt.Sprintf("%x", cfg.Probes[name].Fingerprint()))
 		}
 	}
 	names := slices.Sorted(maps.Keys(targets))
 	for _, name := range names {
 		if tc := cfg.Target(name); tc != nil {
-			fingerprint += " " + endpointFingerprint(cfg, tc)
+			parts = append(parts, endpointFingerprint(cfg, tc))
 		}
 	}
 	e := cron.Entry{
 		Name: rc.Name, Targets: names, Schedule: string(rc.Schedule), Location: zone, Jitter: time.Duration(rc.Jitter),
-		Length: rc.PlannedDuration(), Fingerprint: fingerprint,
+		Length: rc.PlannedDuration(), Fingerprint: strings.Join(parts, " "),
 	}
 	for _, b := range rc.Blackouts {
 		zone, err := time.LoadLocation(cmp.Or(b.Timezone, rc.Timezone, "UTC"))

@@ -13,6 +13,8 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/llmprober/llm_prober/internal/api"
 )
 
 // webFlags say where and how the prober is served.
@@ -73,6 +75,8 @@ func (f *webFlags) routes(d *daemon, metrics, pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	mux.Handle("GET /metrics", metrics)
+	mux.Handle(api.Prefix+"/", d.programs.handler(f.lifecycle))
+	mux.Handle("GET /probe", d.onDemand)
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "llm_prober is healthy.\n")
 	})

@@ -105,7 +105,7 @@ func TestCold(t *testing.T) {
 		}
 		now.Ask(t.Context(), time.Time{})
 		<-done
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		now.Ask(t.Context(), time.Time{})
 		if all := nowSink.take(); all[0].Request.Cold || !all[1].Request.Cold {
 			t.Errorf("Cold = %v beside another request, %v alone; want false and true", all[0].Request.Cold, all[1].Request.Cold)

@@ -480,13 +480,6 @@ func (l *lane) answered(a *asking) {
 	l.tell()
 }
 
-// inFlight is how many requests are under way.
-func (l *lane) inFlight() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.flight.level
-}
-
 // process is its name for the record.
 func (l *lane) process() string {
 	switch {

@@ -68,7 +68,6 @@ type watchdog struct {
 	begun  time.Time
 	since  map[string]time.Time // by limit and what it is of
 	normal map[string]float64   // TTFT of victims
-	seen   time.Time            // time of the latest sample
 }
 
 func newWatchdog(p *Plan, begun time.Time) *watchdog {
