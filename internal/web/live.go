@@ -60,6 +60,7 @@ func (p *pages) live(which planner) http.HandlerFunc {
 				w.Header().Set("Content-Type", "text/event-stream")
 				w.Header().Set("Cache-Control", "no-store")
 				w.Header().Set("X-Accel-Buffering", "no") // proxies shall not wait for more
+				control.SetReadDeadline(time.Time{})      // a server's own would end the stream: it looks for the reader's end all the time
 				begun = true
 			}
 			control.SetWriteDeadline(time.Now().Add(sendWithin)) // where that cannot be, the server's own limit holds
