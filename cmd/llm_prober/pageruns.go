@@ -46,7 +46,7 @@ func (d *daemon) pageRuns() *web.RunsSource {
 			return live
 		},
 		Ramps: func() []web.Ramp { return d.ramps.page() },
-		Start: func(ramp string) error { return d.ramps.cron.Trigger(ramp, record.ByAPI) },
+		Start: func(ramp string) error { return d.ramps.cron.Trigger(ramp, record.ByHand) },
 		Stop:  func(ramp string) error { return d.ramps.cron.Stop(ramp, errStopped) },
 		Compare: func(a, b string) (*record.Comparison, error) {
 			store := d.kept()

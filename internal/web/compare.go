@@ -17,8 +17,8 @@ type comparisonView struct {
 	Test    string
 }
 
-func newComparisonView(c *record.Comparison) *comparisonView {
-	v := &comparisonView{Title: "Against " + runsText(c.Runs), Verdict: verdictOf(c.Verdict), Words: sentences(c.Words)}
+func newComparisonView(c *record.Comparison, room room) *comparisonView {
+	v := &comparisonView{Title: "Against " + runsText(c.Runs), Verdict: verdictOf(c.Verdict), Words: sentences(c.Words, room.words)}
 	if len(c.Runs) == 0 {
 		v.Title = "Comparison"
 	}
@@ -33,16 +33,16 @@ func newComparisonView(c *record.Comparison) *comparisonView {
 		{Name: "p", Title: "Of a change for the worse by chance, adjusted for all that is judged"}, {Name: "Judged"}, {Name: ""}}}
 	scale := changeScale(c)
 	lanes := slices.ContainsFunc(c.Indicators, func(in record.Indicator) bool { return in.Lane != c.Indicators[0].Lane })
-	shown := c.Indicators[:min(len(c.Indicators), mostComparedIn)]
+	shown := c.Indicators[:min(len(c.Indicators), room.rows)]
 	for i := range shown {
 		in := &shown[i]
 		name := figureName(in.Name)
 		if in.Probe != "" {
-			name += " of " + printable(in.Probe, maxName)
+			name += " of " + printable(in.Probe, maxCell)
 		}
 		row := []runCell{{Text: name}}
 		if in.Lane != "" && lanes {
-			row[0].Sub = "lane " + printable(in.Lane, maxName)
+			row[0].Sub = "lane " + printable(in.Lane, maxCell)
 		}
 		between, p, judged, word, class := "–", "–", "no", "", ""
 		interval := chart.Interval{Scale: scale, Change: in.Change, Least: c.Least}

@@ -58,7 +58,7 @@ func (h *runsPages) compare(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			v.Problem = capital(printable(err.Error(), maxSentence))
 		} else if c != nil {
-			v.Comparison = newComparisonView(c)
+			v.Comparison = newComparisonView(c, rooms()[0])
 		}
 	}
 	v.draw(old, run)
@@ -164,7 +164,7 @@ func (v *comparePage) lane(a, b *record.Run, left, right *record.Lane, named boo
 		name string
 		kind string
 	}{{a, left, "A", "c3"}, {b, right, "B", "c2"}} {
-		loads := stepsOf(side.lane)
+		loads := stepsOf(side.lane, sums{})
 		var l, t []chart.Point
 		for _, s := range loads {
 			if s.p95 > 0 && !s.part {

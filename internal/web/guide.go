@@ -28,6 +28,7 @@ func (p *pages) guide(*http.Request) plan {
 // maxHelp bounds the texts of one metric, in characters.
 const maxHelp = 2000
 
+// newGuide puts metrics of the same group together, wherever they stand in the list.
 func newGuide(metrics []Metric) guideView {
 	var g guideView
 	for _, m := range metrics {
@@ -41,11 +42,12 @@ func newGuide(metrics []Metric) guideView {
 			labels = append(labels, printable(l, maxName))
 		}
 		m.Labels = labels
-		if n := len(g.Groups); n == 0 || g.Groups[n-1].Name != m.Group {
-			g.Groups = append(g.Groups, guideGroup{ID: fmt.Sprintf("g%d", n+1), Name: m.Group})
+		i := slices.IndexFunc(g.Groups, func(group guideGroup) bool { return group.Name == m.Group })
+		if i < 0 {
+			i = len(g.Groups)
+			g.Groups = append(g.Groups, guideGroup{ID: fmt.Sprintf("g%d", i+1), Name: m.Group})
 		}
-		last := &g.Groups[len(g.Groups)-1]
-		last.Metrics = append(last.Metrics, m)
+		g.Groups[i].Metrics = append(g.Groups[i].Metrics, m)
 	}
 	return g
 }

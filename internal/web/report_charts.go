@@ -18,6 +18,7 @@ const sameTime = "run"
 // timeline is what the charts of a run over time have in common.
 type timeline struct {
 	run  *record.Run
+	room room
 	axis chart.Axis
 	most int     // points of each lane
 	high float64 // of TTFT, over all lanes
@@ -25,17 +26,17 @@ type timeline struct {
 }
 
 // draw draws all charts.
-func (v *runView) draw(run *record.Run) {
-	lanes := run.Lanes[:min(len(run.Lanes), mostLanes)]
+func (v *runView) draw(run *record.Run, sums sums) {
+	lanes := run.Lanes[:min(len(run.Lanes), v.room.lanes)]
 	v.MoreLanes = len(run.Lanes) - len(lanes)
-	tl := newTimeline(run, len(lanes))
+	tl := newTimeline(run, len(lanes), v.room)
 	grouped := 1
 	for i := range lanes {
 		l := &lanes[i]
-		v.Curves = append(v.Curves, curves(run, l)...)
+		v.Curves = append(v.Curves, curves(run, l, sums, v.room)...)
 		ticks, each := ticksOf(l, tl.most)
 		grouped = max(grouped, each)
-		lane := laneView{Name: printable(l.Name, maxName), Sub: laneSub(run, l), Stages: stagesTable(l, max(12, mostStages/len(lanes)))}
+		lane := laneView{Name: printable(l.Name, maxName), Sub: laneSub(run, l), Stages: stagesTable(l, sums, max(8, v.room.stages/len(lanes)), v.room.series)}
 		if s := l.Search; s != nil {
 			lane.Search = capital(printable(s.Words, maxSentence))
 		}
@@ -73,8 +74,8 @@ func laneSub(run *record.Run, l *record.Lane) string {
 	return loop
 }
 
-func newTimeline(run *record.Run, lanes int) *timeline {
-	tl := &timeline{run: run, axis: chart.Axis{Scale: chart.Time}, low: math.Inf(1)}
+func newTimeline(run *record.Run, lanes int, room room) *timeline {
+	tl := &timeline{run: run, room: room, axis: chart.Axis{Scale: chart.Time}, low: math.Inf(1)}
 	from, to := run.Started, run.Ended
 	for i := range run.Lanes {
 		for j := range run.Lanes[i].Stages {
@@ -96,7 +97,7 @@ func newTimeline(run *record.Run, lanes int) *timeline {
 	if to.After(from) {
 		tl.axis.Min, tl.axis.Max = chart.At(from), chart.At(to)
 	}
-	tl.most = max(24, min(240, mostPoints/max(lanes, 1)))
+	tl.most = max(24, min(240, room.points/max(lanes, 1)))
 	return tl
 }
 
@@ -114,7 +115,7 @@ func (tl *timeline) latency() chart.Axis {
 }
 
 func (tl *timeline) frame(title string, high int, bands []chart.Band) chart.Frame {
-	f := chart.Frame{Title: title, Height: high, Group: sameTime, X: tl.axis, Bands: bands}
+	f := chart.Frame{Title: title, Height: high, Group: sameTime, X: tl.axis, Bands: bands, NoTable: !tl.room.numbers}
 	if a := tl.run.Abort; a != nil {
 		f.Rules = append(f.Rules, chart.Rule{At: chart.At(a.At), Label: "aborted", Class: "bad"})
 	}
@@ -125,7 +126,7 @@ func (tl *timeline) frame(title string, high int, bands []chart.Band) chart.Fram
 func (tl *timeline) stageBands(l *record.Lane, wide float64) (named, bare []chart.Band) {
 	whole := tl.axis.Max - tl.axis.Min
 	var warm []chart.Band
-	for i := range l.Stages[:min(len(l.Stages), mostBands)] {
+	for i := range l.Stages[:min(len(l.Stages), tl.room.bands)] {
 		s := &l.Stages[i]
 		b := chart.Band{From: chart.At(s.Started), To: chart.At(s.To)}
 		if s.Invalid != "" {
@@ -272,7 +273,7 @@ func (tl *timeline) failures(ticks []runTick, bands []chart.Band) template.HTML 
 	}
 	classes := []string{"bad", "c2", "c4", "c8", "c6", "c5", "c3"}
 	for i, name := range names[:min(len(names), len(classes))] {
-		layer(printable(name, 60), classes[i], func(t *runTick) int { return t.outcomes[name] })
+		layer(printable(name, maxKey), classes[i], func(t *runTick) int { return t.outcomes[name] })
 	}
 	if len(names) > len(classes) {
 		layer("others", "unknown", func(t *runTick) int {
@@ -301,7 +302,7 @@ func (tl *timeline) together(lanes []record.Lane) []template.HTML {
 		if len(ticks) == 0 {
 			continue
 		}
-		class, name := fmt.Sprintf("c%d", i%8+1), printable(l.Name, maxName)
+		class, name := fmt.Sprintf("c%d", i%8+1), printable(l.Name, maxKey)
 		p.Series = append(p.Series, series(name, class, ticks, func(t *runTick) float64 { return known(&t.ttft, t.ttft.P95) }))
 		r.Series = append(r.Series, series(name, class, ticks, func(t *runTick) float64 { return float64(t.sent) / t.length }))
 		p.Rules = append(p.Rules, objectiveRules(tl.run, l)...)
@@ -325,7 +326,7 @@ func (tl *timeline) beside() (charts []template.HTML, notes []string) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	each := max(1, (len(all)+239)/240)
+	each := max(1, (len(all)+tl.room.samples-1)/tl.room.samples)
 	var samples []sampleAt
 	for some := range slices.Chunk(all, each) {
 		samples = append(samples, sampleAt{chart.At(some[0].At), some})
@@ -373,8 +374,8 @@ func (tl *timeline) beside() (charts []template.HTML, notes []string) {
 		}
 	}
 	var lines []chart.Series
-	for i, name := range firstKeys(victims, mostSeries) {
-		lines = append(lines, chart.Series{Name: printable(name, maxName), Class: fmt.Sprintf("c%d", i%8+1), Points: means(samples, func(s *record.Sample) *float64 {
+	for i, name := range firstKeys(victims, tl.room.series) {
+		lines = append(lines, chart.Series{Name: printable(name, maxKey), Class: fmt.Sprintf("c%d", i%8+1), Points: means(samples, func(s *record.Sample) *float64 {
 			if v, ok := s.Victims[name]; ok {
 				return &v
 			}
@@ -411,7 +412,7 @@ func (tl *timeline) gpus(samples []sampleAt, bands []chart.Band, add func(string
 			ids[tl.run.Samples[i].GPUs[j].UUID] = true
 		}
 	}
-	shown := firstKeys(ids, mostSeries)
+	shown := firstKeys(ids, tl.room.series)
 	if len(ids) > len(shown) {
 		*notes = append(*notes, fmt.Sprintf("%d of %d GPUs are drawn.", len(shown), len(ids)))
 	}
@@ -462,7 +463,7 @@ func unit(v float64, name string) string {
 
 // gpuName is a GPU's UUID, as short as people use it.
 func gpuName(uuid string) string {
-	name := printable(uuid, 48)
+	name := printable(uuid, maxKey)
 	if head, rest, ok := strings.Cut(name, "-"); ok && head == "GPU" && len(rest) > 8 {
 		return "GPU-" + rest[:8] + "…"
 	}
@@ -513,5 +514,5 @@ func (tl *timeline) throttled() []chart.Band {
 			bands[i].Label = ""
 		}
 	}
-	return bands[:min(len(bands), mostBands)]
+	return bands[:min(len(bands), tl.room.bands)]
 }

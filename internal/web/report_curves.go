@@ -10,26 +10,26 @@ import (
 )
 
 // curves are a lane's latency by throughput, and its throughput by concurrency with the fitted law. None where it had one load only.
-func curves(run *record.Run, l *record.Lane) []template.HTML {
-	steps := stepsOf(l)
+func curves(run *record.Run, l *record.Lane, sums sums, room room) []template.HTML {
+	steps := stepsOf(l, sums)
 	if len(steps) < 2 || steps[0].load == steps[len(steps)-1].load {
 		return nil
 	}
 	name := ""
 	if len(run.Lanes) > 1 {
-		name = " of " + printable(l.Name, maxName)
+		name = " of " + printable(l.Name, maxKey)
 	}
-	charts := []template.HTML{latencyCurve(run, l, steps, name)}
-	if c := throughputCurve(run, l, steps, name); c != "" {
+	charts := []template.HTML{latencyCurve(run, l, steps, name, room)}
+	if c := throughputCurve(run, l, steps, name, room); c != "" {
 		charts = append(charts, c)
 	}
 	return charts
 }
 
 // latencyCurve is the time to first token by what was done.
-func latencyCurve(run *record.Run, l *record.Lane, steps []runLoad, name string) template.HTML {
+func latencyCurve(run *record.Run, l *record.Lane, steps []runLoad, name string, room room) template.HTML {
 	p := chart.Plot{Frame: chart.Frame{
-		Title: "TTFT by throughput" + name, Height: 280,
+		Title: "TTFT by throughput" + name, Height: 280, NoTable: !room.numbers,
 		X: chart.Axis{Label: "Requests per second done"}, Y: chart.Axis{Format: chart.Seconds},
 	}}
 	low, high := math.Inf(1), 0.0
@@ -54,8 +54,8 @@ func latencyCurve(run *record.Run, l *record.Lane, steps []runLoad, name string)
 	}
 	probes := probesOf(l)
 	if len(probes) > 1 && steps[0].probes != nil {
-		for i, probe := range probes[:min(len(probes), mostSeries)] {
-			line("p95 "+printable(probe, maxName), fmt.Sprintf("c%d", i%8+1), func(s *runLoad) float64 { return s.probes[probe] })
+		for i, probe := range probes[:min(len(probes), room.series)] {
+			line("p95 "+printable(probe, maxKey), fmt.Sprintf("c%d", i%8+1), func(s *runLoad) float64 { return s.probes[probe] })
 		}
 	} else {
 		line("p50", "c1", func(s *runLoad) float64 { return s.p50 })
@@ -112,9 +112,9 @@ func objectiveRules(run *record.Run, l *record.Lane) []chart.Rule {
 }
 
 // throughputCurve is what was done by how much was under way, and the law that was fitted to it.
-func throughputCurve(run *record.Run, l *record.Lane, steps []runLoad, name string) template.HTML {
+func throughputCurve(run *record.Run, l *record.Lane, steps []runLoad, name string, room room) template.HTML {
 	p := chart.Plot{Frame: chart.Frame{
-		Title: "Throughput by concurrency" + name, Height: 280,
+		Title: "Throughput by concurrency" + name, Height: 280, NoTable: !room.numbers,
 		X: chart.Axis{Label: "Requests under way, mean"}, Y: chart.Axis{Label: "Requests per second"},
 	}}
 	var points []chart.Point
@@ -132,8 +132,8 @@ func throughputCurve(run *record.Run, l *record.Lane, steps []runLoad, name stri
 	if c := capacityOf(run, l); c != nil {
 		if c.Lambda > 0 {
 			name := "fitted scalability law"
-			if c.Method != "usl" {
-				name = "scalability law, which misses by " + sharePercent(c.Residual)
+			if c.Method != "usl" || !c.Identified {
+				name = "fitted scalability law, not relied on"
 			}
 			p.Series = append(p.Series, chart.Series{Name: name, Class: "c7", Dashed: true, Points: law(c, most*1.04)})
 		}

@@ -46,14 +46,14 @@ type runLoad struct {
 
 // stepsOf are the loads that show what the server does under them, the lowest first: what comes after an overload shows the
 // overload, a spike is too short, and an invalid stage says nothing.
-func stepsOf(l *record.Lane) []runLoad {
+func stepsOf(l *record.Lane, sums sums) []runLoad {
 	var steps []runLoad
 	for i := range l.Stages {
 		s := &l.Stages[i]
 		if s.Invalid != "" || s.Planned == 0 || took(s) == 0 {
 			continue
 		}
-		sum := merged(s)
+		sum := sums.of(s)
 		switch {
 		case s.Kind == record.Rising && s.Begin != s.End:
 			steps = append(steps, windowSteps(s, sum)...)

@@ -22,6 +22,8 @@ type runTable struct {
 	Heads   []runHead
 	Rows    []runRow
 	More    int // rows left out
+
+	most int // rows; 0: no bound
 }
 
 type runGroup struct {
@@ -59,7 +61,7 @@ func runCells(texts ...string) []runCell {
 
 // add adds a row, as far as there is room.
 func (t *runTable) add(class string, row []runCell) {
-	if len(t.Rows) >= mostRows {
+	if t.most > 0 && len(t.Rows) >= t.most {
 		t.More++
 		return
 	}
@@ -75,12 +77,12 @@ func timeCell(h *record.Histogram, q float64) string {
 }
 
 // stagesTable is what a lane's stages planned, did and measured: of all probes together, and of each where there are several.
-func stagesTable(l *record.Lane, most int) *runTable {
+func stagesTable(l *record.Lane, sums sums, most, series int) *runTable {
 	t := &runTable{
-		Caption: "Stages of lane " + printable(l.Name, maxName),
+		most: most, Caption: "Stages of lane " + printable(l.Name, maxCell),
 		Note: "Figures are of the measured part of each stage. From intended counts from when a request was planned to go out, and so has in it what waiting for a stalled server costs; " +
 			"from dispatch counts from when it was sent, as closed-loop tools do. Percentiles are of the requests that succeeded.",
-		Class:  "dense",
+		Class:  "tight",
 		Groups: []runGroup{{"", 2}, {"Requests", 4}, {"Throughput", 3}, {"TTFT from intended", 3}, {"TTFT from dispatch", 3}, {"", 3}},
 		Heads: []runHead{{"Stage", ""}, {"Load", "Asked for: requests per second, or requests under way"}, {"planned", ""}, {"sent", ""}, {"shed", "Kept back by a cap or a budget"}, {"failed", ""},
 			{"done/s", "Worked off per second: the tokens that came in during the measured part, in requests"}, {"tokens/s", "Output tokens that came in during the measured part, per second"}, {"under way", "Mean"},
@@ -89,7 +91,7 @@ func stagesTable(l *record.Lane, most int) *runTable {
 	}
 	for i := range l.Stages[:min(len(l.Stages), most)] {
 		s := &l.Stages[i]
-		sum := merged(s)
+		sum := sums.of(s)
 		load := loadText(l.Open, s.End)
 		if s.Begin != s.End {
 			load = chart.Number(s.Begin) + " to " + load
@@ -105,9 +107,9 @@ func stagesTable(l *record.Lane, most int) *runTable {
 		if len(s.Probes) < 2 {
 			continue
 		}
-		for _, name := range firstKeys(s.Probes, mostSeries) {
+		for _, name := range firstKeys(s.Probes, series) {
 			st := s.Probes[name]
-			row := runCells(printable(name, maxName), sharePercent(s.Mix[name]), grouped(st.Sent+st.Shed), grouped(st.Sent), grouped(st.Shed), grouped(st.Sent-st.Outcomes["ok"]))
+			row := runCells(printable(name, maxCell), sharePercent(s.Mix[name]), grouped(st.Sent+st.Shed), grouped(st.Sent), grouped(st.Shed), grouped(st.Sent-st.Outcomes["ok"]))
 			row = append(row, statsCells(st, s)...)
 			row[6].Text, row[7].Text, row[8].Text = "", "", "" // what came in, and was under way, is not told by probe
 			t.add("part", append(row, runCell{}))
@@ -136,10 +138,10 @@ func statsCells(st *record.Stats, s *record.Stage) []runCell {
 func stageSub(s *record.Stage) string {
 	var parts []string
 	if s.Invalid != "" {
-		parts = append(parts, "Invalid: "+printable(s.Invalid, 300))
+		parts = append(parts, "Invalid: "+printable(s.Invalid, 160))
 	}
 	if s.Early != "" {
-		parts = append(parts, "Ended early: "+printable(s.Early, 200))
+		parts = append(parts, "Ended early: "+printable(s.Early, 120))
 	}
 	if s.Unended > 0 {
 		parts = append(parts, grouped(s.Unended)+" not over when the drain was")
@@ -150,12 +152,18 @@ func stageSub(s *record.Stage) string {
 	return strings.Join(parts, ". ")
 }
 
-// merged adds up a stage's probes.
-func merged(s *record.Stage) *record.Stats {
+// sums are the figures of stages, of all probes together: they are looked at more than once.
+type sums map[*record.Stage]*record.Stats
+
+// of adds up a stage's probes.
+func (m sums) of(s *record.Stage) *record.Stats {
 	if len(s.Probes) == 1 {
 		for _, st := range s.Probes {
 			return st
 		}
+	}
+	if sum := m[s]; sum != nil {
+		return sum
 	}
 	sum := &record.Stats{Outcomes: map[string]int{}, TTFT: &record.Histogram{}, TTFTDispatched: &record.Histogram{}, Duration: &record.Histogram{}, TPOT: &record.Histogram{}}
 	for _, st := range s.Probes {
@@ -171,6 +179,10 @@ func merged(s *record.Stage) *record.Stats {
 		sum.Duration.Add(st.Duration)
 		sum.TPOT.Add(st.TPOT)
 	}
+	for _, h := range []*record.Histogram{sum.TTFT, sum.TTFTDispatched, sum.Duration, sum.TPOT} {
+		h.Pack() // else each of many stages takes 170 KB for each
+	}
+	m[s] = sum
 	return sum
 }
 
@@ -181,7 +193,7 @@ func firstKeys[V any](m map[string]V, most int) []string {
 }
 
 // outcomesTable is what became of all measured requests.
-func outcomesTable(run *record.Run) *runTable {
+func outcomesTable(run *record.Run, most int) *runTable {
 	type column struct {
 		name     string
 		outcomes map[string]int
@@ -196,9 +208,9 @@ func outcomesTable(run *record.Run) *runTable {
 			for probe, st := range l.Stages[j].Probes {
 				c := byProbe[probe]
 				if c == nil {
-					c = &column{printable(probe, maxName), map[string]int{}, 0}
+					c = &column{printable(probe, maxCell), map[string]int{}, 0}
 					if len(run.Lanes) > 1 {
-						c.name = printable(l.Name, maxName) + ": " + c.name
+						c.name = printable(l.Name, maxCell) + ": " + c.name
 					}
 					byProbe[probe] = c
 				}
@@ -224,7 +236,7 @@ func outcomesTable(run *record.Run) *runTable {
 	if len(columns) == 1 {
 		columns = nil
 	}
-	t := &runTable{Caption: "Outcomes of the measured requests"}
+	t := &runTable{most: most, Caption: "Outcomes of the measured requests"}
 	if len(columns) > mostColumns {
 		t.Note = fmt.Sprintf("%d more lanes and probes are in the total alone.", len(columns)-mostColumns)
 		columns = columns[:mostColumns]
@@ -298,7 +310,7 @@ func lossesTable(run *record.Run) *runTable {
 }
 
 // objectivesTable is each objective in each stage that it speaks of.
-func objectivesTable(run *record.Run) *runTable {
+func objectivesTable(run *record.Run, most int) *runTable {
 	if run.Diagnosis == nil || len(run.Diagnosis.Objectives) == 0 {
 		return nil
 	}
@@ -307,15 +319,15 @@ func objectivesTable(run *record.Run) *runTable {
 		open[run.Lanes[i].Name] = run.Lanes[i].Open
 	}
 	t := &runTable{
-		Caption: "Objectives by stage",
-		Note:    "Held and missed are said with 95 % confidence. The verdict counts what is promised; other stages are there to find the limit, or to recover from it.",
-		Heads:   runHeads("Stage", "Load", "Objective", "State", "Value", "Good requests", "Confidence", "Promised"),
+		most: most, Caption: "Objectives by stage",
+		Note:  "Held and missed are said with 95 % confidence. The verdict counts what is promised; other stages are there to find the limit, or to recover from it.",
+		Heads: runHeads("Stage", "Load", "Objective", "State", "Value", "Good requests", "Confidence", "Promised"),
 	}
 	for i := range run.Diagnosis.Objectives {
 		j := &run.Diagnosis.Objectives[i]
 		name := printable(j.Name, maxStageName)
 		if len(run.Lanes) > 1 {
-			name = printable(j.Lane, maxName) + ": " + name
+			name = printable(j.Lane, maxCell) + ": " + name
 		}
 		state, class := "too few requests to tell", ""
 		switch {
@@ -343,7 +355,7 @@ func objectivesTable(run *record.Run) *runTable {
 // promiseText is an objective: p95 TTFT of chat ≤ 800 ms.
 func promiseText(indicator string, percentile, threshold float64, probe string) string {
 	if probe != "" {
-		probe = " of " + printable(probe, maxName)
+		probe = " of " + printable(probe, maxCell)
 	}
 	switch indicator {
 	case record.Availability:
@@ -355,20 +367,20 @@ func promiseText(indicator string, percentile, threshold float64, probe string) 
 }
 
 // beyondTables is what a diagnosis says of mixes and of neighbours.
-func beyondTables(d *record.Diagnosis) []*runTable {
+func beyondTables(d *record.Diagnosis, most int) []*runTable {
 	var tables []*runTable
 	if len(d.Mix) > 0 {
-		t := &runTable{Caption: "What a larger share of one probe does to the others", Heads: runHeads("Share of", "from", "to", "Changes", "per 10 points", "95 % confidence", "p")}
+		t := &runTable{most: most, Caption: "What a larger share of one probe does to the others", Heads: runHeads("Share of", "from", "to", "Changes", "per 10 points", "95 % confidence", "p")}
 		for _, m := range d.Mix {
-			t.add("", runCells(printable(m.Probe, maxName), sharePercent(m.From), sharePercent(m.To), figureName(m.Indicator)+" of "+printable(m.Victim, maxName),
+			t.add("", runCells(printable(m.Probe, maxCell), sharePercent(m.From), sharePercent(m.To), figureName(m.Indicator)+" of "+printable(m.Victim, maxCell),
 				changeText("", m.PerTenth), changeText("", m.Low)+" to "+changeText("", m.High), chanceText(m.P)))
 		}
 		tables = append(tables, t)
 	}
 	if len(d.Neighbours) > 0 {
-		t := &runTable{Caption: "What one lane's bursts do to another", Heads: runHeads("Victim", "Neighbour", "Indicator", "p95 between bursts", "p95 during", "times", "95 % confidence", "p")}
+		t := &runTable{most: most, Caption: "What one lane's bursts do to another", Heads: runHeads("Victim", "Neighbour", "Indicator", "p95 between bursts", "p95 during", "times", "95 % confidence", "p")}
 		for _, n := range d.Neighbours {
-			t.add("", runCells(printable(n.Victim, maxName), printable(n.Neighbour, maxName), indicatorName(n.Indicator), chart.Seconds(n.Between), chart.Seconds(n.During),
+			t.add("", runCells(printable(n.Victim, maxCell), printable(n.Neighbour, maxCell), indicatorName(n.Indicator), chart.Seconds(n.Between), chart.Seconds(n.During),
 				chart.Number(n.Ratio), chart.Number(n.Low)+" to "+chart.Number(n.High), chanceText(n.P)))
 		}
 		tables = append(tables, t)

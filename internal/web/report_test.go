@@ -17,9 +17,6 @@ import (
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
-// mostPage is what a page of a run takes at most, whatever its record holds.
-const mostPage = 600 << 10
-
 func report(t testing.TB, run *record.Run) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -94,8 +91,8 @@ func TestReportStandsAlone(t *testing.T) {
 					t.Errorf("the report has %q", found)
 				}
 			}
-			if len(page) > mostPage {
-				t.Errorf("the report takes %d KiB; want at most %d", len(page)>>10, mostPage>>10)
+			if len(page) > maxPage {
+				t.Errorf("the report takes %d KiB; want at most %d", len(page)>>10, maxPage>>10)
 			}
 			for _, ref := range regexp.MustCompile(`href="#([a-z]+)"`).FindAllStringSubmatch(page, -1) {
 				if !strings.Contains(page, `id="`+ref[1]+`"`) {
@@ -152,6 +149,11 @@ func crowdedRun(text string) *record.Run {
 	for range 90 {
 		run.Reasons, run.Rules = append(run.Reasons, text), append(run.Rules, text)
 	}
+	var times record.Histogram
+	for i := range 40 {
+		times.Record(time.Duration(i*37) * time.Millisecond)
+	}
+	times.Pack()
 	for i := range 12 {
 		l := record.Lane{Name: names[i], Target: names[i], Model: text, Open: i%2 == 0, Process: text, Search: &record.Search{Words: text}}
 		for j := range 40 {
@@ -163,12 +165,13 @@ func crowdedRun(text string) *record.Run {
 				s.Invalid = text
 			}
 			for p := range 10 {
-				st := &record.Stats{Sent: 99, Outcomes: map[string]int{"ok": 40}, TTFT: &record.Histogram{}, TTFTDispatched: &record.Histogram{}, OutputTokens: 4000}
+				st := &record.Stats{Sent: 99, Outcomes: map[string]int{"ok": 40}, OutputTokens: 4000}
+				if p < 2 {
+					st.TTFT, st.TTFTDispatched = &times, &times
+				}
 				for o := range 12 {
 					st.Outcomes[names[o]] = o
 				}
-				st.TTFT.RecordN(time.Duration(j*37+p)*time.Millisecond, 40)
-				st.TTFT.Pack()
 				s.Probes[names[p]] = st
 			}
 			for k := range 6 {
@@ -218,13 +221,13 @@ func TestReportOfAnything(t *testing.T) {
 		}
 		return fmt.Sprint(names)
 	}
-	harmless := report(t, crowdedRun("harmless"))
-	long := report(t, crowdedRun(strings.Repeat("a long text ", 100_000/12)))
+	harmless := report(t, crowdedRun(strings.Repeat("harmless", len(hostile)/8))) // as long as the hostile one, so that as much fits in
+	long := report(t, crowdedRun(strings.Repeat("a long text ", 10_000/12)))
 	evil := report(t, crowdedRun(hostile))
 	t.Logf("harmless %d KiB, long %d KiB, hostile %d KiB", len(harmless)>>10, len(long)>>10, len(evil)>>10)
 	for name, page := range map[string]string{"harmless": harmless, "long": long, "hostile": evil} {
-		if len(page) > mostPage {
-			t.Errorf("%s: the report takes %d KiB; want at most %d", name, len(page)>>10, mostPage>>10)
+		if len(page) > maxPage {
+			t.Errorf("%s: the report takes %d KiB; want at most %d", name, len(page)>>10, maxPage>>10)
 		}
 		wellFormedBody(t, page)
 	}

@@ -209,14 +209,14 @@ func capital(s string) string {
 }
 
 // sentences makes lines of text, as many as a page has room for.
-func sentences(all []string) []string {
+func sentences(all []string, most int) []string {
 	var lines []string
-	for _, s := range all[:min(len(all), mostWords)] {
+	for _, s := range all[:min(len(all), most)] {
 		if s = printable(s, maxSentence); s != "" {
 			lines = append(lines, capital(s))
 		}
 	}
-	if more := len(all) - mostWords; more > 0 {
+	if more := len(all) - most; more > 0 {
 		lines = append(lines, fmt.Sprintf("… and %d more; the record has them.", more))
 	}
 	return lines

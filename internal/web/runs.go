@@ -129,23 +129,25 @@ func (h *runsPages) run(w http.ResponseWriter, r *http.Request) {
 		h.loadProblem(w, "../", err)
 		return
 	}
-	v := newRunView(run)
-	data := h.newPage(v.Title+": "+v.Verdict.Word, "../", "Runs")
-	data.Data = struct {
-		*runView
-		Link     string // of the run, from here
-		Requests bool
-		Ramp     string
-		Previous string // link to the comparison with the run before
-	}{v, url.PathEscape(run.ID), h.source.Requests != nil, url.QueryEscape(run.Ramp), h.before(run)}
-	var body bytes.Buffer
-	if err := h.templates.ExecuteTemplate(&body, "runs_run.html", data); err != nil {
+	previous := h.before(run)
+	body, err := fitted(run, func(w io.Writer, v *runView) error {
+		data := h.newPage(v.Title+": "+v.Verdict.Word, "../", "Runs")
+		data.Data = struct {
+			Run      *runView
+			Link     string // of the run, from here
+			Requests bool
+			Ramp     string
+			Previous string // link to the comparison with the run before
+		}{v, url.PathEscape(run.ID), h.source.Requests != nil, url.QueryEscape(run.Ramp), previous}
+		return h.templates.ExecuteTemplate(w, "runs_run.html", data)
+	})
+	if err != nil {
 		h.Logger.Error("page", "template", "runs_run.html", "err", err)
 		http.Error(w, "the page could not be drawn; the log says why", http.StatusInternalServerError)
 		return
 	}
-	h.keep(id, body.Bytes())
-	send(w, http.StatusOK, body.Bytes())
+	h.keep(id, body)
+	send(w, http.StatusOK, body)
 }
 
 // before is the link to a comparison with the run of the same ramp that came before; empty where there is none.

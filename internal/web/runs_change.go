@@ -29,12 +29,12 @@ func (h *runsPages) confirm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ramp, ok := h.ramp(name)
-	if !ok {
+	if !ok || !plainName(name) {
 		h.problem(w, "../", http.StatusNotFound, "No such ramp", "There is no ramp of that name in the configuration.")
 		return
 	}
 	data := h.newPage("Start "+printable(name, maxName), "../", "Runs")
-	data.Data = struct{ Name, Shown, Target, Takes, Verdict string }{
+	data.Data = struct{ Name, Shown, Target, Takes string }{
 		Name: name, Shown: printable(name, maxName), Target: printable(ramp.Target, maxName), Takes: takesText(ramp.Takes),
 	}
 	h.show(w, http.StatusOK, "runs_start.html", data)

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -119,21 +120,29 @@ func neighboursRun(t testing.TB) *record.Run {
 	return run
 }
 
-// judged are runs of the tests.
+// judgedRuns are the runs of the tests, which do not change them.
 type judgedRuns struct {
 	nights []*record.Run // of nightly_step, the oldest first
 	noisy  *record.Run
 }
 
+// made makes them once: it takes a while.
+var made struct {
+	once sync.Once
+	runs judgedRuns
+}
+
 func makeRuns(t testing.TB) *judgedRuns {
-	j := new(judgedRuns)
-	for seed := range uint64(7) {
-		run := stepRun(t, seed+1)
-		judge.Judge(run, j.nights, judge.Options{Compare: &judge.Against{}, PerHour: 4})
-		j.nights = append(j.nights, run)
-	}
-	j.noisy = neighboursRun(t)
-	return j
+	made.once.Do(func() {
+		j := &made.runs
+		for seed := range uint64(7) {
+			run := stepRun(t, seed+1)
+			judge.Judge(run, j.nights, judge.Options{Compare: &judge.Against{}, PerHour: 4})
+			j.nights = append(j.nights, run)
+		}
+		j.noisy = neighboursRun(t)
+	})
+	return &made.runs
 }
 
 // shelf is a source of runs as the tests want it.

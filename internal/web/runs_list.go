@@ -60,10 +60,11 @@ type rampRow struct {
 
 // recordRow is a run on record.
 type recordRow struct {
-	ID, Ramp, Target, Started, Stamp, Took, Trigger, Knee string
-	Link                                                  string
-	Verdict                                               verdictView
-	A, B                                                  bool // chosen for a comparison at first
+	ID                                                string // empty: it cannot be chosen
+	Ramp, Target, Started, Stamp, Took, Trigger, Knee string
+	Link                                              string
+	Verdict                                           verdictView
+	A, B                                              bool // chosen for a comparison at first
 }
 
 // filterView is the form above the records.
@@ -144,7 +145,7 @@ func (v *runsView) ramps(h *runsPages, all []runs.Info, live map[string]bool, no
 			Name: printable(r.Name, maxName), Target: printable(r.Target, maxName), Schedule: printable(r.Schedule, 120), Takes: takesText(r.Takes),
 			Link: "runs?" + url.Values{"ramp": {r.Name}}.Encode(), Running: r.Running || live[r.Name],
 		}
-		if v.CanStart && !row.Running {
+		if v.CanStart && !row.Running && plainName(r.Name) {
 			row.Start = "runs/start?" + url.Values{"ramp": {r.Name}}.Encode()
 		}
 		for _, t := range r.Times {
@@ -234,10 +235,13 @@ func (v *runsView) records(h *runsPages, filter runs.Filter, query url.Values) {
 		}
 		return
 	}
-	// At first the newest run is chosen, and the one of the same ramp before it.
-	other := 1
-	if i := slices.IndexFunc(infos, func(i runs.Info) bool { return i.ID != infos[0].ID && i.Ramp == infos[0].Ramp }); i > 0 {
-		other = i
+	// At first the newest run that has one of the same ramp before it is chosen, and that one.
+	first, second := 0, 1
+	for i := range infos {
+		if j := slices.IndexFunc(infos[i+1:], func(o runs.Info) bool { return o.Ramp == infos[i].Ramp }); j >= 0 {
+			first, second = i, i+1+j
+			break
+		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -246,9 +250,12 @@ func (v *runsView) records(h *runsPages, filter runs.Filter, query url.Values) {
 		row := recordRow{
 			ID: info.ID, Ramp: printable(info.Ramp, maxName), Target: printable(info.Target, maxName), Started: info.Started.UTC().Format("Mon 2 Jan 15:04"),
 			Stamp: info.Started.UTC().Format(time.RFC3339), Trigger: string(info.Trigger), Link: "runs/" + url.PathEscape(info.ID), Verdict: verdictOf(info.Verdict),
-			A: i == other, B: i == 0,
+			A: i == second, B: i == first,
 		}
 		row.Trigger = printable(row.Trigger, 20)
+		if !plainName(row.ID) {
+			row.ID = ""
+		}
 		if took := info.Ended.Sub(info.Started); took > 0 {
 			row.Took = span(took)
 		}
@@ -283,6 +290,9 @@ func (v *runsView) records(h *runsPages, filter runs.Filter, query url.Values) {
 	}
 }
 
+// plainName is whether a name can stand in a form as it is: nobody gives another one on purpose.
+func plainName(s string) bool { return s != "" && printable(s, maxName) == s }
+
 // filters are the choices of the form: what there is on record.
 func filters(all []runs.Info, chosen runs.Filter) filterView {
 	const most = 200
@@ -296,7 +306,7 @@ func filters(all []runs.Info, chosen runs.Filter) filterView {
 		}
 		var all []choice
 		for _, v := range firstKeys(values, most) {
-			if v != "" {
+			if plainName(v) {
 				all = append(all, choice{v, text(v), v == chosen})
 			}
 		}

@@ -14,7 +14,7 @@ import (
 type liveView struct {
 	Anchor       string
 	Ramp, Target string
-	Name         string // the ramp's, as it is, for the form
+	Name         string // the ramp's, as it is, for the form; empty: it cannot be named there
 	Sub          string
 	Left, Ending string
 	Done         int // per cent of the time
@@ -36,6 +36,12 @@ type liveObjective struct {
 	Text, State, Class, Value string
 }
 
+// What is shown of a run under way at most.
+const (
+	mostLiveLanes      = 8
+	mostLiveObjectives = 8
+)
+
 // staleAfter is when a snapshot is too old to be taken for now: they come twice a second.
 const staleAfter = 5 * time.Second
 
@@ -43,6 +49,9 @@ func newLiveView(l *LiveRun, n int, now time.Time) liveView {
 	v := liveView{
 		Anchor: "live-" + strconv.Itoa(n), Ramp: printable(l.Ramp, maxName), Target: printable(l.Target, maxName), Name: l.Ramp,
 		Sub: "since " + l.Started.UTC().Format("15:04:05") + nbsp + "UTC, " + triggerWords(l.Trigger),
+	}
+	if !plainName(l.Ramp) {
+		v.Name = ""
 	}
 	s := l.Snapshot
 	if s == nil {
@@ -72,7 +81,7 @@ func newLiveView(l *LiveRun, n int, now time.Time) liveView {
 	if s.Cost > 0 {
 		v.Sub += ", cost so far " + chart.Number(s.Cost)
 	}
-	for i := range s.Lanes[:min(len(s.Lanes), mostLanes)] {
+	for i := range s.Lanes[:min(len(s.Lanes), mostLiveLanes)] {
 		v.Lanes = append(v.Lanes, newLiveLane(&s.Lanes[i]))
 	}
 	v.MoreLanes = len(s.Lanes) - len(v.Lanes)
@@ -115,7 +124,7 @@ func newLiveLane(l *ramp.LaneSnapshot) liveLane {
 		failed += ", " + grouped(l.Shed) + " shed"
 	}
 	add("Failed in this stage", grouped(l.Failed), failed, class)
-	for i := range l.Objectives[:min(len(l.Objectives), mostSeries)] {
+	for i := range l.Objectives[:min(len(l.Objectives), mostLiveObjectives)] {
 		v.Objectives = append(v.Objectives, newLiveObjective(&l.Objectives[i]))
 	}
 	return v

@@ -79,11 +79,12 @@ func markup(page string) (tags []string) {
 	for z.Next() != html.ErrorToken {
 		switch token := z.Token(); token.Type {
 		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
-			text := token.Type.String() + " " + token.Data
+			var text strings.Builder
+			text.WriteString(token.Type.String() + " " + token.Data)
 			for _, a := range token.Attr {
-				text += " " + a.Key
+				text.WriteString(" " + a.Key)
 			}
-			tags = append(tags, text)
+			tags = append(tags, text.String())
 		}
 	}
 	return tags

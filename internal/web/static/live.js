@@ -37,11 +37,13 @@
     stale.hidden = true;
     if (busy()) return;
     const open = new Set([...main.querySelectorAll("details[open][id]")].map((d) => d.id));
+    const tables = [...main.querySelectorAll("details:not([id])")].map((d) => d.open); // of charts, known by their place
     const active = main.contains(document.activeElement) ? document.activeElement : null;
     const id = active?.closest("details")?.id, href = active?.getAttribute("href");
     const scrolled = [...main.querySelectorAll(".scroll")].map((s) => [s.scrollLeft, s.scrollTop]);
     const next = new DOMParser().parseFromString(html, "text/html");
     for (const d of next.querySelectorAll("details[id]")) if (open.has(d.id)) d.open = true;
+    [...next.querySelectorAll("details:not([id])")].forEach((d, i) => { if (tables[i]) d.open = true; });
     for (const b of next.querySelectorAll("button[data-copy]")) b.hidden = false;
     main.replaceChildren(...next.body.childNodes);
     [...main.querySelectorAll(".scroll")].forEach((s, i) => { if (scrolled[i]) [s.scrollLeft, s.scrollTop] = scrolled[i]; });

@@ -30,7 +30,7 @@ type Trigger string
 // The triggers.
 const (
 	BySchedule Trigger = "schedule"
-	ByHand     Trigger = "hand" // the command in the foreground
+	ByHand     Trigger = "hand" // by a person: the command in the foreground, or a page
 	ByAPI      Trigger = "api"
 )
 
