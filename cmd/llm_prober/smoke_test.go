@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -108,7 +109,11 @@ func TestDemo(t *testing.T) {
 	defer deadline.Stop()
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
-	streaming, whole := []string{"interactive", "rag", "story"}, []string{"batch"}
+	spoken, whole := []string{"interactive", "rag", "story"}, []string{"batch"} // spoken: their tokens are counted one by one
+	streaming := append([]string{"medium", "heavy", "prefix", "chat", "wake_up", "reasoning", "json", "tools"}, spoken...)
+	asked := map[string][]string{ // what only some kinds have
+		collector.NameTurnTTFT: {"chat"}, collector.NameBurstSpread: {"wake_up"}, collector.NameUserTTFT: {"medium"},
+	}
 	for missing := "everything"; missing != ""; {
 		select {
 		case <-look.C:
@@ -117,10 +122,12 @@ func TestDemo(t *testing.T) {
 		}
 		families := page(t, address)
 		missing = ""
-		for name, probes := range map[string][]string{
+		wanted := map[string][]string{
 			collector.NameRequests: append(whole, streaming...), collector.NameDuration: append(whole, streaming...),
-			collector.NameTimeToFirstToken: streaming, collector.NameInterTokenLatency: streaming,
-		} {
+			collector.NameTimeToFirstToken: streaming, collector.NameInterTokenLatency: spoken,
+		}
+		maps.Copy(wanted, asked)
+		for name, probes := range wanted {
 			for _, probe := range probes {
 				if counts(families[name])[probe] == 0 {
 					missing = name + " of " + probe
