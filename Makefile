@@ -46,7 +46,7 @@ export CGO_CFLAGS  := $(or $(CGO_CFLAGS),-O2 -g) -Wno-deprecated-declarations
 export GOFLAGS     := $(strip $(GOFLAGS) -buildvcs=false)
 export GO TAGS
 
-.PHONY: help build demo test lint generated rules test-unit test-dashboards e2e smoke bench fuzz fmt generate clean
+.PHONY: help build demo test lint generated rules test-unit test-dashboards e2e smoke browser screenshots image chart unit manifests release bench fuzz fmt generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -69,8 +69,9 @@ generated: ## fail unless `make generate` would change nothing
 rules: ## the alert rules with Prometheus' own tools, which are built first (tools/rules.sh)
 	@tools/rules.sh
 
-test-dashboards: ## every dashboard expression, metric, label, link and position
+test-dashboards: ## every dashboard expression, metric, label, link and position; the tools' own tests
 	$(GO) -C dashboards/internal/generate test ./...
+	$(GO) -C tools test ./sbom
 
 e2e: ## the whole chain: prober, a real Prometheus, a real Alertmanager, a webhook (tools/e2e.sh)
 	@tools/e2e.sh
@@ -83,6 +84,21 @@ smoke: build ## run the built binary's demo and read its numbers back
 		{ echo "make smoke: ./cmd/llm_prober has no TestDemo under the build tag $(TAGS)" >&2; exit 1; }
 	LLM_PROBER_BINARY="$(CURDIR)/bin/llm_prober" \
 		$(GO) test -count=1 -timeout 4m -tags $(TAGS) -ldflags "$(LAZY)" -run '^TestDemo' $(TESTFLAGS) ./cmd/llm_prober
+
+image: ## the root file system that the Dockerfile describes, made and run without a registry (tools/image.sh)
+	@tools/image.sh
+
+chart: ## the Helm chart: lint, templates, types, and that it is what deploy/kubernetes has
+	$(GO) -C tools/helm test -count=1 .
+
+unit: ## the systemd unit, verified offline
+	@tools/systemd.sh
+
+manifests: ## deploy/kubernetes from the chart
+	@tools/manifests.sh
+
+release: ## archives, checksums and SBOMs of all platforms in dist/
+	@tools/release.sh
 
 bench: ## benchmarks into bin/bench.txt, then the accuracy matrix; BASE=old.txt compares (BENCH=, BENCHTIME=, COUNT=, PKG=, ACCURACY=)
 	@mkdir -p bin
