@@ -18,7 +18,8 @@ build() { [[ $bin/$1 -nt tools/prometheus/go.mod ]] || "$GO" -C tools/prometheus
 
 syntax() {
 	build promtool github.com/prometheus/prometheus/cmd/promtool || return
-	$bin/promtool check rules --lint=all --lint-fatal alerts/rules/*.yml
+	$bin/promtool check rules --lint=all --lint-fatal alerts/rules/*.yml &&
+		$bin/promtool check config --syntax-only deploy/compose/prometheus/prometheus.yml
 }
 
 tests() {

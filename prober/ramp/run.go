@@ -56,8 +56,10 @@ func Run(ctx context.Context, plan Plan, observer Observer) (*record.Run, error)
 	if observer == nil {
 		observer = Unobserved{}
 	}
-	r := &run{plan: plan.withDefaults(), observer: observer, started: time.Now()}
+	r := &run{plan: plan.withDefaults(), observer: observer}
 	r.longest = r.plan.Longest()
+	r.look(ctx) // before anything is sent: what the engine does without the run
+	r.started = time.Now()
 	r.window = windowLength(r.longest)
 	asks, cancelAsks := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancelAsks(nil)

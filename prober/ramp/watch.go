@@ -166,26 +166,35 @@ func (r *run) sample(ctx context.Context) {
 	if r.plan.Sample == nil {
 		return
 	}
-	every := max(r.plan.SampleInterval, r.longest/mostSamples)
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(r.sampleEvery())
 	defer ticker.Stop()
 	for {
-		looking, cancel := context.WithTimeout(ctx, max(every, time.Second))
-		s := r.plan.Sample(looking)
-		cancel()
-		if s.At.IsZero() {
-			s.At = time.Now()
-		}
-		r.mu.Lock()
-		r.latest = &s
-		if len(r.samples) < 2*mostSamples { // a run can take longer than planned by its drain
-			r.samples = append(r.samples, s)
-		}
-		r.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			r.look(ctx)
 		}
 	}
 }
+
+// look takes one sample.
+func (r *run) look(ctx context.Context) {
+	if r.plan.Sample == nil {
+		return
+	}
+	looking, cancel := context.WithTimeout(ctx, max(r.sampleEvery(), time.Second))
+	defer cancel()
+	s := r.plan.Sample(looking)
+	if s.At.IsZero() {
+		s.At = time.Now()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latest = &s
+	if len(r.samples) < 2*mostSamples { // a run can take longer than planned by its drain
+		r.samples = append(r.samples, s)
+	}
+}
+
+func (r *run) sampleEvery() time.Duration { return max(r.plan.SampleInterval, r.longest/mostSamples) }

@@ -3,7 +3,7 @@
 // It guarantees that
 //
 //   - an occasion, which is one time of one schedule, begins at most one run, also across restarts, changes of the
-//     configuration, steps of the wall clock and, with [FileClaims], several probers of one configuration;
+//     configuration, steps of the wall clock and, with [FileClaims] or [LeaseClaims], several probers of one configuration;
 //   - an occasion without a run is reported by [Reason] and not made up for;
 //   - of all ramps of one Scheduler, at most one at a time loads a target, however it was started;
 //   - a run is ended, with a cause, when its ramp is removed or changed, and every run is waited for;

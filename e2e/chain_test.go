@@ -1,0 +1,359 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The times that a step of the chain may take on a busy machine with two cores; they are reached only when it fails.
+const (
+	soon  = time.Minute
+	later = 3 * time.Minute // ramps begin at full minutes, and are run until one is as expected
+)
+
+// TestChain is the whole of it. It is one test, for all of it is one Prometheus: first the bad night and the broken GPU while
+// a day of history comes together, then what is slower than that day, and at last all that was recorded meanwhile.
+func TestChain(t *testing.T) {
+	bin := os.Getenv("LLM_PROBER_E2E")
+	if bin == "" {
+		t.Skip("LLM_PROBER_E2E does not name the folder of the programs: run make e2e")
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, root, bin)
+	t.Cleanup(func() {
+		t.Logf("%s in all; the webhook received:\n%s", time.Since(r.started).Round(time.Second), r.webhook.summary())
+	})
+
+	t.Run("first day", func(t *testing.T) {
+		t.Run("xid", func(t *testing.T) { t.Parallel(); badGPU(t, r) })
+		t.Run("nightly ramp", func(t *testing.T) { t.Parallel(); nightly(t, r) })
+		t.Run("reload", func(t *testing.T) { t.Parallel(); reload(t, r) })
+		t.Run("history", func(t *testing.T) { t.Parallel(); history(t, r) })
+	})
+	t.Run("second day", func(t *testing.T) {
+		t.Run("regression", func(t *testing.T) { t.Parallel(); regression(t, r) })
+		t.Run("target down", func(t *testing.T) { t.Parallel(); targetDown(t, r) })
+	})
+	t.Run("rules", func(t *testing.T) { rules(t, r) })
+	for _, job := range jobs {
+		t.Run("dashboards/"+job, func(t *testing.T) { dashboards(t, r, job) })
+	}
+	t.Run("exemplars", func(t *testing.T) { exemplars(t, r) })
+	t.Run("pint", func(t *testing.T) { pint(t, r) })
+}
+
+// badGPU has the GPU report an error after which it cannot be relied on, and then fail in other ways: errors that are counted, a
+// call that fails, and a library that takes its process along.
+func badGPU(t *testing.T, r *rig) {
+	values := map[string]string{}
+	answer := func(key, value string) {
+		values[key] = value
+		r.write(t, filepath.Base(r.gpuFile), gpu(t, r.root, values))
+	}
+	await(t, soon, "the GPUs are read", r.found(fmt.Sprintf(`count(llm_gpu_up == 1) == 2 * %d`, len(jobs))))
+	since := time.Now()
+	answer("xid", "1 0 79")
+	r.webhook.await(t, since, soon, "pager", "firing", "LLMGPUXIDCritical", "", jobs...)
+	r.webhook.await(t, since, soon, "pager", "resolved", "LLMGPUXIDCritical", "", jobs...)
+
+	values["fi.3"] = "u64 5"           // corrected memory errors
+	values["fi.74"] = "u64 9500000000" // five seconds more at the power limit
+	answer("RemappedRows", "3 0 0 0")
+	await(t, soon, "the errors are counted", r.found(`increase(llm_gpu_remapped_rows_total[10s]) > 0`))
+	answer("PowerUsage", "!999")
+	await(t, soon, "the failed call is counted", r.found(`increase(llm_gpu_collector_errors_total[10s]) > 0`))
+	answer("PowerUsage", "@crash")
+	await(t, soon, "the process is replaced", r.found(`increase(llm_gpu_collector_restarts_total[10s]) > 0`))
+	answer("PowerUsage", "612345")
+}
+
+// nightly has a scheduled ramp fail, for its server is slow, and pass once that is repaired.
+func nightly(t *testing.T, r *rig) {
+	r.webhook.await(t, r.started, later, "tickets", "firing", "LLMRampFailed", "night", jobs...)
+	since := time.Now()
+	r.night.change(t, "throttle=1")
+	r.webhook.await(t, since, later, "tickets", "resolved", "LLMRampFailed", "night", jobs...)
+	if got, err := r.prometheus.instant(`llm_ramp_last_verdict{ramp="nightly", verdict="pass"} == 1`); err != nil || len(got) != len(jobs) {
+		t.Errorf("the ramp that passed has %d series of its verdict, error %v; want %d", len(got), err, len(jobs))
+	}
+}
+
+// reload has the prober refuse a configuration, and take it once it is repaired.
+func reload(t *testing.T, r *rig) {
+	good, since := string(read(t, r.proberFile)), time.Now()
+	r.reload(t, good+"\nnonsense: true\n")
+	r.webhook.await(t, since, soon, "tickets", "firing", "LLMProberReloadFailed", "", jobs...)
+	r.reload(t, good)
+	r.webhook.await(t, since, soon, "tickets", "resolved", "LLMProberReloadFailed", "", jobs...)
+}
+
+// history waits for a day, with which the next one can be compared: it is known how it was at this time of that day.
+func history(t *testing.T, r *rig) {
+	for _, name := range []string{"p50_1h_baseline", "p90_1h_baseline", "p50_6h_baseline", "p90_6h_baseline"} {
+		for _, target := range []string{"steady", "fragile"} {
+			expr := fmt.Sprintf(`count(target_probe:llm_probe_time_to_first_token_seconds:%s{target=%q, probe="talk"}) == %d`, name, target, len(jobs))
+			await(t, 6*time.Minute, target+" has "+name, r.found(expr))
+		}
+	}
+	if early := r.webhook.find(r.started, "firing", "LLMTTFTRegression", ""); len(early) > 0 {
+		t.Errorf("a regression before anything was slower: %v", early[0])
+	}
+}
+
+// regression makes a server four times slower, and repairs it.
+func regression(t *testing.T, r *rig) {
+	since := time.Now()
+	r.steady.change(t, "throttle=4")
+	r.webhook.await(t, since, soon, "tickets", "firing", "LLMTTFTRegression", "steady", jobs...)
+	since = time.Now()
+	r.steady.change(t, "throttle=1")
+	r.webhook.await(t, since, 2*soon, "tickets", "resolved", "LLMTTFTRegression", "steady", jobs...)
+}
+
+// targetDown has a server be slow for so long that the alert outlasts it, kills it, and starts it again.
+func targetDown(t *testing.T, r *rig) {
+	since := time.Now()
+	r.fragile.change(t, "throttle=4")
+	r.webhook.await(t, since, soon, "tickets", "firing", "LLMTTFTRegression", "fragile", jobs...)
+	await(t, 2*soon, "the slowness is in most of six hours", r.found(fmt.Sprintf(`count(
+		target_probe:llm_probe_time_to_first_token_seconds:p50_6h{target="fragile", probe="talk"} > 1.5 * target_probe:llm_probe_time_to_first_token_seconds:p50_6h_baseline{target="fragile", probe="talk"}
+	) == %d`, len(jobs))))
+
+	since = time.Now()
+	r.fragile.kill()
+	t.Log("fragile: killed")
+	r.webhook.await(t, since, soon, "pager", "firing", "LLMTargetDown", "fragile", jobs...)
+
+	// That it is slow is still known to Prometheus, and told to nobody.
+	await(t, soon, "the regression is inhibited by the target's being down", func() error {
+		down, err := r.alertmanager.alerts(`alertname="LLMTargetDown"`, `target="fragile"`)
+		if err != nil {
+			return err
+		}
+		slow, err := r.alertmanager.alerts(`alertname="LLMTTFTRegression"`, `target="fragile"`)
+		if err != nil {
+			return err
+		}
+		if len(slow) == 0 {
+			return fmt.Errorf("there is no regression")
+		}
+		for _, s := range slow {
+			if s.Status.State != "suppressed" {
+				return fmt.Errorf("the regression of job %s is %s", s.Labels["job"], s.Status.State)
+			}
+			if !slices.ContainsFunc(down, func(d held) bool { return slices.Contains(s.Status.InhibitedBy, d.Fingerprint) }) {
+				return fmt.Errorf("the regression of job %s is inhibited by something else: %v", s.Labels["job"], s.Status.InhibitedBy)
+			}
+		}
+		return nil
+	})
+
+	since = time.Now()
+	r.fragile.restart(t)
+	t.Log("fragile: started again")
+	r.webhook.await(t, since, soon, "pager", "resolved", "LLMTargetDown", "fragile", jobs...)
+	await(t, 2*soon, "no regression is left", func() error {
+		left, err := r.alertmanager.alerts(`alertname="LLMTTFTRegression"`, `target="fragile"`)
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("%d are", len(left))
+		}
+		return err
+	})
+}
+
+// rules checks that Prometheus could evaluate every rule, and that every recording rule recorded something.
+func rules(t *testing.T, r *rig) {
+	// The last to come: it is what a ramp found a day ago.
+	await(t, 2*soon, "there is a knee of the day before", r.found(`target_ramp:llm_ramp_last_knee_requests_per_second:baseline`))
+	groups, err := r.prometheus.rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := 0
+	for _, g := range groups {
+		t.Logf("group %-22s every %gs, evaluated in %.0f ms", g.Name, g.Interval, 1000*g.EvaluationTime)
+		for _, rule := range g.Rules {
+			if rule.Health != "ok" || rule.LastError != "" {
+				t.Errorf("%s is %s: %s", rule.Name, rule.Health, rule.LastError)
+			}
+			if rule.Type != "recording" {
+				continue
+			}
+			recorded++
+			switch result, err := r.prometheus.during(rule.Name, r.started, 2*time.Second); {
+			case err != nil:
+				t.Error(err)
+			case !slices.ContainsFunc(result, series.known):
+				t.Errorf("%s recorded nothing: %s", rule.Name, rule.Query)
+			}
+		}
+	}
+	if recorded == 0 {
+		t.Error("there are no recording rules")
+	}
+}
+
+// exemplars checks that the times to first token lead to requests.
+func exemplars(t *testing.T, r *rig) {
+	for _, name := range []string{"llm_probe_time_to_first_token_seconds", "llm_probe_time_to_first_token_seconds_bucket"} {
+		if n, err := r.prometheus.exemplars(name, r.started); err != nil || n == 0 {
+			t.Errorf("%s has %d exemplars with a request's id, error %v", name, n, err)
+		}
+	}
+}
+
+// pint has the shipped rules, in real time, checked against what Prometheus has: no series that they read may be missing.
+func pint(t *testing.T, r *rig) {
+	config := r.write(t, "pint.hcl", fmt.Sprintf(`
+parser { schema = "prometheus" }
+prometheus "e2e" { uri = %q }
+checks { enabled = ["promql/series"] }
+`, r.prometheus.url))
+	out, err := exec.Command(r.program("pint"), "--no-color", "--config", config, "lint", "--fail-on=warning", filepath.Join(r.root, "alerts/rules")).CombinedOutput()
+	if err != nil {
+		t.Errorf("pint: %v\n%s", err, out)
+		return
+	}
+	t.Logf("pint:\n%s", out)
+}
+
+// empty lists what may have no data, and why: `DASHBOARD/PANEL/QUERY`, and the reason.
+func empty(t *testing.T) map[string]string {
+	list := map[string]string{}
+	comment := regexp.MustCompile(`^(\S+)\s+(\S.*)$`)
+	for line := range strings.Lines(string(read(t, "testdata/empty.txt"))) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		m := comment.FindStringSubmatch(line)
+		if m == nil {
+			t.Fatalf("testdata/empty.txt: %q has no reason", line)
+		}
+		list[m[1]] = m[2]
+	}
+	return list
+}
+
+// dashboards evaluates every expression of every dashboard for one job, and expects data. A dashboard that shows one target at
+// a time is asked for each target, and has data if it has for one: no target has all kinds of probes.
+func dashboards(t *testing.T, r *rig, job string) {
+	all, err := loadDashboards(filepath.Join(r.root, "dashboards"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	excused := empty(t)
+	asked := 0
+	for _, d := range all {
+		shown, err := d.shown()
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		choices := d.choices(t, r, job)
+
+		// evaluate reports whether there are data for one of the choices.
+		evaluate := func(name string, q target) bool {
+			own, err := q.grafanas(shown)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				return false
+			}
+			asked++
+			for _, values := range choices {
+				expr, err := compression.Expr(substitute(q.Expr, append(own, values...)))
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return false
+				}
+				// In smaller steps than the shortest window, so that no increase falls between two.
+				result, err := r.prometheus.during(expr, r.started, time.Second)
+				if q.Instant {
+					result, err = r.prometheus.instant(expr)
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return false
+				}
+				if slices.ContainsFunc(result, series.known) {
+					return true
+				}
+			}
+			return false
+		}
+		for _, p := range d.all() {
+			for _, q := range p.Targets {
+				name := fmt.Sprintf("%s/%d/%s", d.UID, p.ID, q.RefID)
+				known := evaluate(name, q)
+				if reason, ok := excused[name]; ok {
+					delete(excused, name)
+					t.Logf("%s (%s) may be empty: %s; data: %t", name, p.Title, reason, known)
+				} else if !known {
+					t.Errorf("%s (%s) has no data: %s", name, p.Title, q.Expr)
+				}
+			}
+		}
+		// Most of what annotations mark does not happen here: they need only be answered.
+		for _, a := range d.Annotations.List {
+			if a.Expr != "" {
+				evaluate(d.UID+"/annotation/"+a.Name, target{Expr: a.Expr})
+			}
+		}
+	}
+	for name := range excused {
+		t.Errorf("testdata/empty.txt: there is no %s", name)
+	}
+	t.Logf("%d expressions of %d dashboards", asked, len(all))
+}
+
+// choices are the values that the variables of a dashboard are given, one set after the other: this job, everything where
+// everything may be chosen, and each target where one must be. Each variable must have values.
+func (d dashboard) choices(t *testing.T, r *rig, job string) [][]variable {
+	t.Helper()
+	sets := [][]variable{{{"datasource", "prometheus"}, {"job", job}}}
+	for _, v := range d.Templating.List {
+		if v.Type != "query" {
+			continue
+		}
+		selector, label, err := v.selector()
+		if err != nil {
+			t.Fatalf("%s: %v", d.UID, err)
+		}
+		found, err := r.prometheus.values(label, substitute(selector, sets[0]), r.started)
+		if err != nil || len(found) == 0 {
+			t.Errorf("%s: variable %s: %s has no values (%v)", d.UID, v.Name, selector, err)
+			continue
+		}
+		switch {
+		case v.Name == "job": // it is what is checked
+			if !slices.Contains(found, job) {
+				t.Errorf("%s: variable job has %v and not %s", d.UID, found, job)
+			}
+		case v.IncludeAll:
+			for i := range sets {
+				sets[i] = append(sets[i], variable{v.Name, ".*"})
+			}
+		default:
+			var more [][]variable
+			for _, set := range sets {
+				for _, value := range found {
+					more = append(more, append(slices.Clone(set), variable{v.Name, value}))
+				}
+			}
+			sets = more
+		}
+	}
+	return sets
+}
