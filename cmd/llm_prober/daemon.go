@@ -69,6 +69,10 @@ type daemonOptions struct {
 
 // newDaemon makes a daemon that probes nothing yet.
 func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
+	claims, err := claimsOf(o.storage.claims, logger)
+	if err != nil {
+		return nil, err
+	}
 	var reasons []string
 	for _, r := range schedule.Reasons() {
 		reasons = append(reasons, string(r))
@@ -95,8 +99,7 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 	d.programs, d.onDemand = newPrograms(d), newOnDemand(d)
 	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, d.programs.recent, d.victims, failureLog{logger}}
 	d.scheduler = schedule.New(schedule.Options{Events: newEvents(d), Logger: logger, FirstWithin: o.firstWithin})
-	d.ramps = newRamps(d, d.storage, o.gpus, o.storage.claims)
-	var err error
+	d.ramps = newRamps(d, d.storage, o.gpus, claims)
 	d.pages, err = web.Handler(web.Options{
 		History: d.history, Logger: logger, Version: version.Version,
 		NextRun:    func(target, probe string) (time.Time, bool) { return d.scheduler.Next(jobKey(target, probe)) },

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -44,18 +45,32 @@ type liveRun struct {
 	*rampLive
 }
 
-// newRamps makes ramps without any; apply makes them. claims is a directory that several probers share, or empty.
-func newRamps(d *daemon, store *storage, gpus func() gpu.View, claims string) *ramps {
+// claim is how a prober claims an occasion of a ramp; nil: it has no need to, for there is no other prober.
+type claim func(ctx context.Context, name string, nominal time.Time) (bool, error)
+
+// claimsOf is what --ramp.claims says: nothing, "kubernetes", or a directory that several probers share.
+func claimsOf(flag string, logger *slog.Logger) (claim, error) {
+	switch flag {
+	case "":
+		return nil, nil
+	case "kubernetes":
+		c, err := cron.InCluster(cron.ServiceAccount, os.Getenv, logger)
+		if err != nil {
+			return nil, fmt.Errorf("--ramp.claims=kubernetes: %w", err)
+		}
+		return c.Claim, nil
+	}
+	return cron.FileClaims{Dir: flag}.Claim, nil
+}
+
+// newRamps makes ramps without any; apply makes them.
+func newRamps(d *daemon, store *storage, gpus func() gpu.View, claims claim) *ramps {
 	var reasons []string
 	for _, r := range cron.Reasons() {
 		reasons = append(reasons, string(r))
 	}
 	r := &ramps{d: d, store: store, gpus: gpus, metrics: collector.NewRamps(reasons), live: map[string]*liveRun{}, known: map[string]bool{}, last: map[string]record.Verdict{}}
-	o := cron.Options{Start: r.start, LastRun: r.lastRun, Logger: d.logger, Events: rampEvents{r: r}}
-	if claims != "" {
-		o.Claim = cron.FileClaims{Dir: claims}.Claim
-	}
-	r.cron = cron.New(o)
+	r.cron = cron.New(cron.Options{Start: r.start, Claim: claims, LastRun: r.lastRun, Logger: d.logger, Events: rampEvents{r: r}})
 	return r
 }
 

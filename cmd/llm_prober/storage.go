@@ -31,7 +31,7 @@ func addStorageFlags(cmd *kingpin.CmdClause) *storageFlags {
 	addStoragePath(cmd, &f.path)
 	cmd.Flag("storage.max-runs", "How many runs of each ramp are kept; 0: all.").Default("100").IntVar(&f.maxRuns)
 	cmd.Flag("storage.max-age", "How long runs are kept; 0: for ever.").Default("2160h").DurationVar(&f.maxAge)
-	cmd.Flag("ramp.claims", "Directory that probers share, so that each ramp runs on one of them.").
+	cmd.Flag("ramp.claims", "Directory that probers share, so that each ramp runs on one of them; or kubernetes: they share its Leases.").
 		PlaceHolder("DIR").StringVar(&f.claims)
 	return f
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	rbac "k8s.io/api/rbac/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -203,6 +205,11 @@ func TestRendered(t *testing.T) {
 					}
 					if claims := slices.Contains(o.Spec.Template.Spec.Containers[0].Args, "--ramp.claims=kubernetes"); claims != (*o.Spec.Replicas > 1) {
 						t.Errorf("%s: %d replicas, claims of ramps %t", key, *o.Spec.Replicas, claims)
+					}
+				case *rbac.Role: // what prober/ramp/cron asks the API server for, and no more
+					want := []rbac.PolicyRule{{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create", "get", "list", "delete"}}}
+					if !reflect.DeepEqual(o.Rules, want) {
+						t.Errorf("%s allows %v; want %v", key, o.Rules, want)
 					}
 				case *networking.NetworkPolicy:
 					for _, other := range objects {
