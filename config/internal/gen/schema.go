@@ -348,7 +348,7 @@ func constrainRamp(s *jsonschema.Schema) {
 	between(shape.Properties["step"].Properties["steps"], 2, 1000)
 	between(shape.Properties["baseline"].Properties["requests"], 1, 10_000)
 	between(shape.Properties["burst_after_idle"].Properties["size"], 1, 10_000)
-	between(shape.Properties["search"].Properties["requests"], 20, 1_000_000)
+	between(shape.Properties["search"].Properties["requests"], 0, 1_000_000)
 
 	ramp["lanes"].MinItems = new(1)
 	lane := ramp["lanes"].Items.Properties
