@@ -85,6 +85,12 @@ smoke: build ## run the built binary's demo and read its numbers back
 	LLM_PROBER_BINARY="$(CURDIR)/bin/llm_prober" \
 		$(GO) test -count=1 -timeout 4m -tags $(TAGS) -ldflags "$(LAZY)" -run '^TestDemo' $(TESTFLAGS) ./cmd/llm_prober
 
+browser: build ## the pages of the built binary in headless Chromium: live updates, ramps by hand, axe-core (tools/browser.sh)
+	@tools/browser.sh
+
+screenshots: build ## docs/images anew, from the demo
+	@tools/browser.sh screenshots
+
 image: ## the root file system that the Dockerfile describes, made and run without a registry (tools/image.sh)
 	@tools/image.sh
 

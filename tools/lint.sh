@@ -47,7 +47,7 @@ shell() {
 # Modules are what go.sum says they are, and go.mod lists neither more nor less than the code needs.
 modules() {
 	local dir rc=0
-	for dir in . tools tools/prometheus tools/helm tools/image e2e e2e/alertmanager dashboards/internal/generate bench/alerts; do
+	for dir in . tools tools/prometheus tools/helm tools/image e2e e2e/alertmanager browser dashboards/internal/generate bench/alerts; do
 		"$GO" -C "$dir" mod verify >/dev/null || rc=1
 		"$GO" -C "$dir" mod tidy -diff || { echo "cure: go -C $dir mod tidy"; rc=1; }
 	done

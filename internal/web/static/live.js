@@ -23,10 +23,15 @@
   if (!main) return;
   let last = Date.now(), source = null, failures = 0, timer = 0;
 
-  // Whoever reads, selects or points at something is left in peace.
+  // A click is lost if what was pressed is gone by the time it is let go.
+  let pressed = false;
+  addEventListener("pointerdown", () => { pressed = true; }, true);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { pressed = false; }, true);
+
+  // Whoever reads, selects, presses or points at something is left in peace.
   function busy() {
     const selection = document.getSelection();
-    return (selection && !selection.isCollapsed && main.contains(selection.anchorNode)) ||
+    return pressed || (selection && !selection.isCollapsed && main.contains(selection.anchorNode)) ||
       main.querySelector(".tip") || document.activeElement?.closest?.(".plot, pre");
   }
 
