@@ -192,12 +192,14 @@ func rules(t *testing.T, r *rig) {
 				continue
 			}
 			recorded++
-			switch result, err := r.prometheus.during(rule.Name, r.started, 2*time.Second); {
-			case err != nil:
-				t.Error(err)
-			case !slices.ContainsFunc(result, series.known):
-				t.Errorf("%s recorded nothing: %s", rule.Name, rule.Query)
-			}
+			// What has only just been recorded is between the steps of the first look.
+			await(t, soon, rule.Name+" has been recorded", func() error {
+				result, err := r.prometheus.during(rule.Name, r.started, 2*time.Second)
+				if err == nil && !slices.ContainsFunc(result, series.known) {
+					err = fmt.Errorf("nothing is: %s", rule.Query)
+				}
+				return err
+			})
 		}
 	}
 	if recorded == 0 {
