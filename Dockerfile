@@ -18,8 +18,8 @@ ARG VERSION=0.0.0-dev
 ARG REVISION=unknown
 ARG BRANCH=unknown
 ARG BUILD_DATE=unknown
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    make build BUILD_USER=docker && install -D -m 0755 bin/llm_prober /image/usr/bin/llm_prober
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build \
+    GOCACHE=/go/build make build BUILD_USER=docker && install -D -m 0755 bin/llm_prober /image/usr/bin/llm_prober
 
 # glibc whole, not only what the binary names: NVIDIA's library, which the container runtime puts in, names more of it.
 # Each package leaves its entry where scanners of images look for it.

@@ -242,7 +242,7 @@ func (b *builder) standIn(im *image, base string) error {
 // caches are the folders of this machine that serve RUN --mount=type=cache.
 func caches() (map[string]string, error) {
 	found := map[string]string{}
-	for target, name := range map[string]string{"/go/pkg/mod": "GOMODCACHE", "/root/.cache/go-build": "GOCACHE"} {
+	for target, name := range map[string]string{"/go/pkg/mod": "GOMODCACHE", "/go/build": "GOCACHE"} {
 		dir, err := exec.Command("go", "env", name).Output()
 		if err != nil {
 			return nil, fmt.Errorf("go env: %w", err)
