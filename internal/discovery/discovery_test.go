@@ -449,7 +449,8 @@ func TestThousandChanges(t *testing.T) {
 		if calls, _ := h.calls(); calls != 1000 || h.Targets()[0] != before {
 			t.Errorf("OnChange is called %d times; want 1000", calls)
 		}
-		if g, f := runtime.NumGoroutine(), descriptors(); g != goroutines || f != files {
+		// Fewer are no fault: something of an earlier test may still have been ending when they were counted first.
+		if g, f := runtime.NumGoroutine(), descriptors(); g > goroutines || f > files {
 			t.Errorf("%d goroutines and %d descriptors; %d and %d at the beginning", g, f, goroutines, files)
 		}
 		s := h.sources[0]
