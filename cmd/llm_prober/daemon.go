@@ -23,30 +23,31 @@ import (
 
 // daemon holds what runs for as long as the process does, and the targets of the configuration in force.
 type daemon struct {
-	logger     *slog.Logger
-	load       func() (*config.Config, error)
-	probes     *collector.Probes
-	self       *collector.Self
-	objectives *collector.Objectives
-	budgets    *collector.Budgets
-	sources    *collector.Sources
-	baselines  *collector.Baselines
-	victims    *victims
-	storage    *storage
-	ramps      *ramps
-	programs   *programs
-	onDemand   *onDemand
-	gpus       func() gpu.View // nil: none are collected
-	started    time.Time
-	closing    chan struct{}              // closed when the daemon has ended
-	estimates  map[string]json.RawMessage // of the last process, by estimateOf
-	keepFailed bool                       // keep has said so
-	engines    *engine.Engines
-	gpuTargets *gpu.Targets
-	history    *web.History
-	pages      http.Handler
-	scheduler  *schedule.Scheduler
-	sinks      prober.Sinks
+	logger          *slog.Logger
+	load            func() (*config.Config, error)
+	probes          *collector.Probes
+	self            *collector.Self
+	objectives      *collector.Objectives
+	budgets         *collector.Budgets
+	sources         *collector.Sources
+	baselines       *collector.Baselines
+	victims         *victims
+	storage         *storage
+	ramps           *ramps
+	programs        *programs
+	onDemand        *onDemand
+	gpus            func() gpu.View // nil: none are collected
+	started         time.Time
+	closing         chan struct{}              // closed when the daemon has ended
+	estimates       map[string]json.RawMessage // of the last process, by estimateOf
+	keepFailed      bool                       // keep has said so
+	baselinesFailed atomic.Bool                // the last scrape could not read them, and the log says so
+	engines         *engine.Engines
+	gpuTargets      *gpu.Targets
+	history         *web.History
+	pages           http.Handler
+	scheduler       *schedule.Scheduler
+	sinks           prober.Sinks
 
 	mu        sync.Mutex // one reload at a time; protects what follows
 	targets   map[string]*target
@@ -91,7 +92,6 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 		started:    time.Now(),
 		closing:    make(chan struct{}),
 	}
-	d.remember()
 	d.objectives = collector.NewObjectives(d.queueWait)
 	d.budgets = collector.NewBudgets(d.budgetsNow)
 	d.sources = collector.NewSources(d.sourcesNow)
@@ -99,6 +99,7 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 	d.programs, d.onDemand = newPrograms(d), newOnDemand(d)
 	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, d.programs.recent, d.victims, failureLog{logger}}
 	d.scheduler = schedule.New(schedule.Options{Events: newEvents(d), Logger: logger, FirstWithin: o.firstWithin})
+	d.remember()
 	d.ramps = newRamps(d, d.storage, o.gpus, claims)
 	d.pages, err = web.Handler(web.Options{
 		History: d.history, Logger: logger, Version: version.Version,

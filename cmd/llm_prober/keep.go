@@ -11,14 +11,18 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/prober/schedule"
 )
 
-// What a restart would forget is kept in two files beside the records of runs: the pages' history, and what is known of targets'
-// times without load.
+// What a restart would forget is kept in files beside the records of runs: the pages' history, what is known of targets'
+// times without load, and what of the budgets is used: a daemon that crashes again and again must not spend them each time.
 const (
 	historyFile   = "history"
 	estimatesFile = "estimates.json"
-	keepEvery     = 5 * time.Minute
+	budgetsFile   = "budgets.json"
+
+	keepEvery        = 5 * time.Minute
+	keepBudgetsEvery = 30 * time.Second // what a crash can forget of them
 )
 
 // remember reads what the last process has kept. What cannot be read is as if it were not there, but for a word in the log.
@@ -36,6 +40,16 @@ func (d *daemon) remember() {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.logger.Warn("what was learnt of targets without load is lost", "err", err)
 	}
+	var used schedule.Used
+	text, err = os.ReadFile(filepath.Join(d.storage.dir, budgetsFile))
+	if err == nil {
+		err = json.Unmarshal(text, &used)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.logger.Warn("what was used of the budgets is lost: they begin anew", "err", err)
+		return
+	}
+	d.scheduler.Restore(used)
 }
 
 // estimateOf is where the estimates of a target are kept. Of another endpoint or model they say nothing.
@@ -45,20 +59,53 @@ func estimateOf(tc *config.Target) string {
 
 // keep writes what a restart would forget.
 func (d *daemon) keep() {
+	d.keeps(func() error {
+		return errors.Join(d.history.Save(filepath.Join(d.storage.dir, historyFile)), d.keepEstimates(), d.keepBudgets())
+	})
+}
+
+// keeps writes with what, and says once that it failed, until it works again.
+func (d *daemon) keeps(what func() error) {
 	if d.storage.dir == "" {
 		return
 	}
 	err := os.MkdirAll(d.storage.dir, 0o700)
 	if err == nil {
-		err = errors.Join(d.history.Save(filepath.Join(d.storage.dir, historyFile)), d.keepEstimates())
+		err = what()
 	}
 	switch {
 	case err == nil:
 		d.keepFailed = false
-	case !d.keepFailed: // once, until it works again
+	case !d.keepFailed:
 		d.keepFailed = true
-		d.logger.Warn("a restart will forget the history of the pages; give a directory that can be written to, or none, as --storage.path", "err", err)
+		d.logger.Warn("a restart will forget the history of the pages and what is used of the budgets; "+
+			"give a directory that can be written to, or none, as --storage.path", "err", err)
 	}
+}
+
+// keepBudgets writes what is used of the budgets, or nothing where there are none.
+func (d *daemon) keepBudgets() error {
+	used := d.scheduler.Used()
+	file := filepath.Join(d.storage.dir, budgetsFile)
+	if len(used.Groups) == 0 && used.All.None() {
+		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	text, err := json.Marshal(used)
+	if err != nil {
+		return err
+	}
+	return replaceFile(file, text)
+}
+
+// replaceFile writes a file whole or not at all.
+func replaceFile(file string, text []byte) error {
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 func (d *daemon) keepEstimates() error {
@@ -80,21 +127,20 @@ func (d *daemon) keepEstimates() error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(d.storage.dir, estimatesFile)
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return replaceFile(filepath.Join(d.storage.dir, estimatesFile), text)
 }
 
 // keepNowAndThen keeps until ctx ends, and once more then.
 func (d *daemon) keepNowAndThen(ctx context.Context) {
-	ticker := time.NewTicker(keepEvery)
-	defer ticker.Stop()
+	all, budgets := time.NewTicker(keepEvery), time.NewTicker(keepBudgetsEvery)
+	defer all.Stop()
+	defer budgets.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-all.C:
 			d.keep()
+		case <-budgets.C:
+			d.keeps(d.keepBudgets)
 		case <-ctx.Done():
 			d.keep()
 			return

@@ -50,7 +50,7 @@ func TestRestartRemembers(t *testing.T) {
 // TestBrokenMemory begins on files that are none of ours.
 func TestBrokenMemory(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{historyFile, estimatesFile} {
+	for _, name := range []string{historyFile, estimatesFile, budgetsFile} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("{not ours"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,36 @@ func TestBrokenMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.shutdown(t.Context(), 0)
-	if got := strings.Count(log.String(), "level=WARN"); got != 2 {
+	if got := strings.Count(log.String(), "level=WARN"); got != 3 {
 		t.Errorf("%d warnings; want one for each file:\n%s", got, log.String())
+	}
+}
+
+// TestRestartKeepsBudgets begins a second daemon when a first one has spent its hour's tokens.
+func TestRestartKeepsBudgets(t *testing.T) {
+	url := simulated(t, simulator.Options{FirstToken: time.Millisecond, PerToken: time.Millisecond})
+	text := func() string {
+		return fmt.Sprintf(`
+probes: {fast: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s}}
+targets: [{name: poor, url: %q, model: sim-8b, probes: [fast], budget: {output_tokens_per_hour: 12}}]`, url)
+	}
+	first, results, _ := started(t, text)
+	results.await(t, "poor", "fast", prober.OK, 2)
+	first.shutdown(t.Context(), 0)
+	first.keep()
+
+	second, err := newDaemon(slog.New(slog.DiscardHandler), daemonOptions{
+		load:        func() (*config.Config, error) { return config.Parse("test.yml", []byte(text()), config.Options{}) },
+		firstWithin: time.Hour, storage: storageFlags{path: first.storage.dir},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.shutdown(t.Context(), 0)
+	if err := second.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := second.scheduler.Status().Groups[0].OutputTokens; got != 10 {
+		t.Errorf("%d output tokens count after the restart; want the 10 of two answers", got)
 	}
 }

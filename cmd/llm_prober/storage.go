@@ -245,8 +245,12 @@ func (d *daemon) baselinesNow() []collector.Baseline {
 	}
 	saved, err := store.Baselines()
 	if err != nil {
+		if !d.baselinesFailed.Swap(true) { // once, until it works again
+			d.logger.Error("pinned baselines cannot be read: their series are absent, and alerts against them do not fire", "err", err)
+		}
 		return nil
 	}
+	d.baselinesFailed.Store(false)
 	var baselines []collector.Baseline
 	for _, tc := range cfg.Targets {
 		for _, v := range saved[tc.Name] {

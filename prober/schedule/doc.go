@@ -30,7 +30,8 @@
 // A run is booked with the most that it may use, its [Cost], before it begins, and with what it did use once it has
 // ended; where that is unknown, with the most. So no budget is overshot by what keeps to its Cost. Where a server
 // generates more than it was asked for, a budget is overshot by no more than the excess of the runs then under way, and
-// nothing more runs until there is room. The books are the process's: a restart begins with empty ones.
+// nothing more runs until there is room. The books are the process's; [Scheduler.Used] and [Scheduler.Restore] hand them
+// on to the next one.
 //
 // The grid is laid when a job is first applied. From then on ticks follow the monotonic clock, so a step of the wall
 // clock neither bunches nor loses ticks; the next restart lays the grid anew.

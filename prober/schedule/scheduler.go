@@ -87,7 +87,7 @@ func New(opts Options) *Scheduler {
 	}
 	s := &Scheduler{
 		opts:     opts,
-		start:    time.Now(),
+		start:    time.Now().Add(-longest), // what an earlier process used lies after it, too
 		accounts: make(map[string]*account),
 		tasks:    make(map[string]*task),
 		underWay: make(map[string]int),
