@@ -146,23 +146,19 @@ func (e *pacer) emit(now instant, pushed []*sequence) (_ []*sequence, next insta
 			p.begun = true
 			p.read(p.due, p.prompt)
 		}
-		n, before, behind := p.push(p.due)
+		token := p.push(p.due)
 		e.held++
 		pushed = append(pushed, p.sequence)
-		e.obs.token(p.sequence, n, before, p.due)
-		if !behind && (p.endless || n < p.output) {
+		e.obs.token(p.sequence, token.made, token.before, p.due)
+		if !token.stop {
 			p.due = p.due.add(e.set.slowed(e.set.perToken, p.due, p.slow))
 			heap.Fix(&e.due, 0)
 			continue
 		}
 		heap.Pop(&e.due)
-		e.held -= p.prompt + n
-		why := p.reason
-		if behind {
-			why = finishAbort
-		}
-		if p.end(why) {
-			e.obs.finished(p.sequence, why)
+		e.held -= p.prompt + token.made
+		if token.ended != "" {
+			e.obs.finished(p.sequence, token.ended)
 		}
 	}
 	return pushed, 0, false

@@ -316,20 +316,16 @@ func (e *scheduler) finish(end instant) []*sequence {
 			return false
 		}
 		m.reading = false
-		n, before, behind := m.push(end)
+		token := m.push(end)
 		e.now.made++
 		e.pushed = append(e.pushed, m.sequence)
-		e.obs.token(m.sequence, n, before, end)
-		why := m.reason
-		switch {
-		case behind:
-			why = finishAbort
-		case m.endless || n < m.output:
+		e.obs.token(m.sequence, token.made, token.before, end)
+		if !token.stop {
 			return false
 		}
 		e.release(m)
-		if m.end(why) {
-			e.obs.finished(m.sequence, why)
+		if token.ended != "" {
+			e.obs.finished(m.sequence, token.ended)
 		}
 		return true
 	})

@@ -146,22 +146,40 @@ func (s *sequence) takeReadings(into []progress) []progress {
 	return into
 }
 
-// push adds one token, due at the given instant. It reports how many tokens there are now, when the one before was due (the
-// arrival, for the first), and whether the client is hopelessly behind.
-func (s *sequence) push(due instant) (made int, before instant, behind bool) {
+// pushed is what became of a sequence by one more token.
+type pushed struct {
+	made   int          // tokens there are now
+	before instant      // when the one before was due; for the first, the arrival
+	stop   bool         // no more are to be made
+	ended  finishReason // why the sequence ended by this token; empty: it did not, or had ended before
+}
+
+// push adds one token, due at the given instant. The last one, and one with which the client is hopelessly behind, end the
+// sequence in the same moment: whoever takes that token must not be able to end it otherwise.
+func (s *sequence) push(due instant) pushed {
 	s.mu.Lock()
-	before = s.last
+	defer s.mu.Unlock()
+	p := pushed{before: s.last}
 	if s.made == 0 {
 		s.first = due
-		before = s.arrival
+		p.before = s.arrival
 	}
 	s.last = due
 	s.made++
-	made = s.made
+	p.made = s.made
 	s.pending = append(s.pending, due)
-	behind = len(s.pending) >= maxBacklog
-	s.mu.Unlock()
-	return made, before, behind
+	why := s.reason
+	switch {
+	case len(s.pending) >= maxBacklog:
+		why = finishAbort
+	case s.endless || s.made < s.output:
+		return p
+	}
+	p.stop = true
+	if s.ended == "" {
+		s.ended, p.ended = why, why
+	}
+	return p
 }
 
 // deliver has what was pushed written: here and now where the answer was lent, else by its own goroutine.
