@@ -16,8 +16,14 @@ BENCHTIME ?= 1s
 COUNT     ?= 6
 BASE      ?=
 FUZZTIME  ?= 10s
+FUZZBUDGET ?=
+FUZZ      ?=
 ACCURACY  ?=
 DEMOFLAGS ?=
+PAGES     ?=
+CHAOS     ?=
+SOAKFLAGS ?= --duration=3m
+FOOTPRINTFLAGS ?=
 
 # What the binary says of itself in --version and in llm_prober_build_info.
 # The date is the commit's, so that one commit always makes the same binary.
@@ -46,7 +52,7 @@ export CGO_CFLAGS  := $(or $(CGO_CFLAGS),-O2 -g) -Wno-deprecated-declarations
 export GOFLAGS     := $(strip $(GOFLAGS) -buildvcs=false)
 export GO TAGS
 
-.PHONY: help build demo test lint generated rules test-unit test-dashboards e2e smoke browser screenshots image chart unit manifests release bench fuzz fmt generate clean
+.PHONY: help build demo test lint generated rules test-unit test-dashboards e2e smoke browser screenshots docs image chart unit manifests release release-check bench soak footprint chaos fuzz fmt generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -71,7 +77,7 @@ rules: ## the alert rules with Prometheus' own tools, which are built first (too
 
 test-dashboards: ## every dashboard expression, metric, label, link and position; the tools' own tests
 	$(GO) -C dashboards/internal/generate test ./...
-	$(GO) -C tools test ./sbom
+	$(GO) -C tools test ./sbom ./docs ./dependencies
 
 e2e: ## the whole chain: prober, a real Prometheus, a real Alertmanager, a webhook (tools/e2e.sh)
 	@tools/e2e.sh
@@ -91,6 +97,9 @@ browser: build ## the pages of the built binary in headless Chromium: live updat
 screenshots: build ## docs/images anew, from the demo
 	@tools/browser.sh screenshots
 
+docs: build ## follow README and docs as written, commands and output (PAGES='docs/api.md README.md')
+	$(GO) -C tools run ./docs -root '$(CURDIR)' $(if $(wildcard bin/rules/promtool),-promtool '$(CURDIR)/bin/rules/promtool') $(PAGES)
+
 image: ## the root file system that the Dockerfile describes, made and run without a registry (tools/image.sh)
 	@tools/image.sh
 
@@ -106,14 +115,26 @@ manifests: ## deploy/kubernetes from the chart
 release: ## archives, checksums and SBOMs of all platforms in dist/
 	@tools/release.sh
 
+release-check: ## clone, follow README and docs, try the release, with nothing of this machine's home or caches (SKIP='make test')
+	@tools/release-check.sh
+
 bench: ## benchmarks into bin/bench.txt, then the accuracy matrix; BASE=old.txt compares (BENCH=, BENCHTIME=, COUNT=, PKG=, ACCURACY=)
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -ldflags "$(LAZY)" $(PKG) | tee bin/bench.txt
 	$(if $(BASE),$(GO) tool -modfile=tools/go.mod benchstat $(BASE) bin/bench.txt)
 	$(GO) run ./bench/accuracy $(ACCURACY)
 
-fuzz: ## each fuzz target for FUZZTIME (10s)
-	@FUZZTIME=$(FUZZTIME) tools/fuzz.sh
+soak: build ## the demo's mix at 50 times its rate, and whether anything grew (SOAKFLAGS='--duration=1h', bench/soak)
+	$(GO) run ./bench/soak --binary=bin/llm_prober $(SOAKFLAGS)
+
+footprint: build ## processor, memory, scrape and start of one target and of a hundred (FOOTPRINTFLAGS=, bench/footprint)
+	$(GO) run ./bench/footprint --binary=bin/llm_prober $(FOOTPRINTFLAGS)
+
+chaos: ## everything goes wrong at once around a real prober, three minutes in all; CHAOS=30m for longer (tools/chaos.sh)
+	@tools/chaos.sh $(CHAOS)
+
+fuzz: ## each fuzz target for FUZZTIME (10s), or all in FUZZBUDGET seconds; FUZZ=REGEXP selects (tools/fuzz.sh)
+	@FUZZTIME=$(FUZZTIME) FUZZBUDGET=$(FUZZBUDGET) FUZZ='$(FUZZ)' tools/fuzz.sh
 
 fmt: ## format, and rewrite what newer Go says better
 	"$$($(GO) env GOROOT)/bin/gofmt" -w .

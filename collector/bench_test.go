@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 	"time"
 
@@ -37,11 +38,11 @@ func BenchmarkObserve(b *testing.B) {
 	})
 }
 
-// filledProbes has 100 targets with five probes each, one of which does not stream, each with 40 results.
-func filledProbes(b *testing.B) *Probes {
+// filledProbes has some targets with five probes each, one of which does not stream, each with 40 results.
+func filledProbes(b testing.TB, targets int) *Probes {
 	p := NewProbes([]string{"budget", "in_flight"})
 	var series []Series
-	for target := range 100 {
+	for target := range targets {
 		for _, probe := range []string{"interactive", "rag", "batch", "heavy", "wake_up"} {
 			series = append(series, Series{
 				Target: fmt.Sprintf("target-%03d", target), Model: "llama-3.1-8b-instruct", Probe: probe,
@@ -75,7 +76,7 @@ func filledProbes(b *testing.B) *Probes {
 
 // BenchmarkScrape is what one scrape of 100 targets with five probes each costs, by the format that the scraper asks for.
 func BenchmarkScrape(b *testing.B) {
-	reg, err := NewRegistry(filledProbes(b), NewSelf())
+	reg, err := NewRegistry(filledProbes(b, 100), NewSelf())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func (w *countingWriter) Write(p []byte) (int, error) { w.n += len(p); return le
 
 // BenchmarkApply is a reload that changes nothing, with 500 pairs of target and probe.
 func BenchmarkApply(b *testing.B) {
-	p := filledProbes(b)
+	p := filledProbes(b, 100)
 	var series []Series
 	for _, u := range p.units.Load().byID {
 		series = append(series, u.series)
@@ -129,5 +130,21 @@ func BenchmarkApply(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		mustApply(b, p, series...)
+	}
+}
+
+// BenchmarkMemory is what the series of one probe hold, of 100 targets with five probes each that have had 40 results.
+func BenchmarkMemory(b *testing.B) {
+	live := func() float64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	for b.Loop() {
+		before := live()
+		p := filledProbes(b, 100)
+		b.ReportMetric((live()-before)/500, "heap-bytes/probe")
+		runtime.KeepAlive(p)
 	}
 }

@@ -2,7 +2,7 @@ package collector
 
 import (
 	"cmp"
-	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,15 +10,25 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // familyTable finds a family by its name.
-type familyTable map[string]Family
+type familyTable map[string]*sharedFamily
+
+// sharedFamily is a Family with what its histograms have in common.
+type sharedFamily struct {
+	Family
+	unfilled                []*dto.Bucket // of one that has counted nothing
+	infinity, zeroThreshold float64
+}
 
 func newFamilyTable() familyTable {
 	table := make(familyTable)
 	for _, f := range Families() {
-		table[f.Name] = f
+		table[f.Name] = &sharedFamily{
+			Family: f, unfilled: unfilledBuckets(f.Buckets), infinity: math.Inf(1), zeroThreshold: prometheus.DefNativeHistogramZeroThreshold,
+		}
 	}
 	return table
 }
@@ -32,18 +42,6 @@ func (k Kind) dtoType() dto.MetricType {
 		return dto.MetricType_HISTOGRAM
 	default:
 		return dto.MetricType_GAUGE
-	}
-}
-
-// histogramOpts are those of every histogram here: classic and native at once. The native side has buckets at most 10 % wide,
-// 160 of them (20 powers of two) before it coarsens, and returns to full resolution no more than once an hour.
-func (f Family) histogramOpts(labels prometheus.Labels) prometheus.HistogramOpts {
-	return prometheus.HistogramOpts{
-		Name: f.Name, Help: f.Help, ConstLabels: labels,
-		Buckets:                         f.Buckets,
-		NativeHistogramBucketFactor:     1.1,
-		NativeHistogramMaxBucketNumber:  160,
-		NativeHistogramMinResetDuration: time.Hour,
 	}
 }
 
@@ -69,12 +67,17 @@ func (a made) compare(b made) int {
 // the same labels had are taken over, values and all.
 type maker struct {
 	families familyTable
-	labels   prometheus.Labels
-	before   map[madeKey]made // of the earlier owner; nil for none
+	labels   prometheus.Labels          // of all its metrics; not changed once there is one
+	before   map[madeKey]made           // of the earlier owner; nil for none
+	known    map[madeKey]*dto.LabelPair // by name and value of labels beside the owner's, which its equals have too; nil: made anew
 	made     []made
+
+	pairs   []*dto.LabelPair       // of labels, once there is a metric
+	begun   time.Time              // when the first of them was made
+	created *timestamppb.Timestamp // the same
 }
 
-// madeKey tells the metrics of one owner apart.
+// madeKey tells the metrics of one owner apart; or the values of a label.
 type madeKey struct{ family, value string }
 
 // byKey makes metrics ready to be taken over.
@@ -86,62 +89,69 @@ func byKey(metrics []made) map[madeKey]made {
 	return keyed
 }
 
-// with is the owner's labels and one more; name may be empty for no more.
-func (m *maker) with(name, value string) prometheus.Labels {
-	if name == "" {
-		return m.labels
+// pair is the label of that name and value.
+func (m *maker) pair(name, value string) *dto.LabelPair {
+	key := madeKey{name, value}
+	if known := m.known[key]; known != nil {
+		return known
 	}
-	labels := prometheus.Labels{name: value}
-	maps.Copy(labels, m.labels)
-	return labels
+	pair := &dto.LabelPair{Name: new(name), Value: new(value)}
+	if m.known != nil {
+		m.known[key] = pair
+	}
+	return pair
 }
 
-// metric returns the metric of a family with the given label, which fresh makes unless the earlier owner had it.
-func (m *maker) metric(family, label, value string, fresh func(prometheus.Labels) prometheus.Metric) prometheus.Metric {
+// metric returns the metric of a family with the given label, which fresh makes unless the earlier owner had it. label may be
+// empty for no more than the owner's.
+func (m *maker) metric(family, label, value string, fresh func(*sharedFamily, []*dto.LabelPair) prometheus.Metric) prometheus.Metric {
 	old, ok := m.before[madeKey{family, value}]
 	if ok {
 		m.made = append(m.made, old)
 		return old.Metric
 	}
-	metric := fresh(m.with(label, value))
-	var d dto.Metric
-	if err := metric.Write(&d); err != nil {
-		panic(err) // these three kinds never fail; labels were checked before
+	if m.created == nil {
+		m.begun = time.Now()
+		m.pairs, m.created = pairsOf(m.labels), timestamppb.New(m.begun)
 	}
-	m.made = append(m.made, made{metric, family, value, d.Label})
+	labels := m.pairs
+	if label != "" {
+		labels = pairsWith(labels, m.pair(label, value))
+	}
+	metric := fresh(m.families[family], labels)
+	m.made = append(m.made, made{metric, family, value, labels})
 	return metric
 }
 
 func (m *maker) histogram(family, label, value string) *histogram {
-	h := m.metric(family, label, value, func(labels prometheus.Labels) prometheus.Metric {
-		return prometheus.NewHistogram(m.families[family].histogramOpts(labels))
-	}).(prometheus.Histogram)
-	return &histogram{Histogram: h, exemplars: h.(prometheus.ExemplarObserver)}
+	return m.metric(family, label, value, func(f *sharedFamily, labels []*dto.LabelPair) prometheus.Metric {
+		return newHistogram(f, labels, m.begun, m.created)
+	}).(*histogram)
 }
 
 func (m *maker) counter(family, label, value string) prometheus.Counter {
-	return m.metric(family, label, value, func(labels prometheus.Labels) prometheus.Metric {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: family, Help: m.families[family].Help, ConstLabels: labels})
+	return m.metric(family, label, value, func(f *sharedFamily, labels []*dto.LabelPair) prometheus.Metric {
+		return &counter{identity: identity{family: f, labels: labels}, created: m.created}
 	}).(prometheus.Counter)
 }
 
 func (m *maker) gauge(family string) prometheus.Gauge { return m.gaugeOf(family, "", "") }
 
 func (m *maker) gaugeOf(family, label, value string) prometheus.Gauge {
-	return m.metric(family, label, value, func(labels prometheus.Labels) prometheus.Metric {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: family, Help: m.families[family].Help, ConstLabels: labels})
+	return m.metric(family, label, value, func(f *sharedFamily, labels []*dto.LabelPair) prometheus.Metric {
+		return &gauge{identity: identity{family: f, labels: labels}}
 	}).(prometheus.Gauge)
 }
 
 func (m *maker) optional(family, label, value string) *optionalGauge {
-	return m.metric(family, label, value, func(labels prometheus.Labels) prometheus.Metric {
-		return &optionalGauge{Gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: family, Help: m.families[family].Help, ConstLabels: labels})}
+	return m.metric(family, label, value, func(f *sharedFamily, labels []*dto.LabelPair) prometheus.Metric {
+		return &optionalGauge{gauge: gauge{identity: identity{family: f, labels: labels}}}
 	}).(*optionalGauge)
 }
 
 // optionalGauge is a gauge that is not on the page while its value is not known.
 type optionalGauge struct {
-	prometheus.Gauge
+	gauge
 	known atomic.Bool
 }
 

@@ -1,13 +1,20 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 )
 
 // maxScrapes is how many scrapes are served at once; a further one gets 503. Two Prometheus servers and a curious human are
@@ -15,31 +22,101 @@ import (
 const maxScrapes = 5
 
 // Handler serves reg as /metrics, in the format that the scraper asks for: protobuf (native histograms), OpenMetrics
-// (exemplars) or text. Its own metrics (promhttp_*) go to reg.
+// (exemplars) or text; with name[] in the query, those families alone. Its own metrics (promhttp_*) go to reg, for it does what
+// promhttp does, but for one thing: a family is sent before the next one is gathered, so that of a page of many probes there is
+// never more than a part in memory.
 //
 // A collector that fails costs its own series: the rest is served, and the error is logged and counted.
 func Handler(reg *Registry, logger *slog.Logger) http.Handler {
-	return promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, promhttp.HandlerOpts{
-		ErrorLog:            errorLog{logger},
-		ErrorHandling:       promhttp.ContinueOnError,
-		Registry:            reg,
-		MaxRequestsInFlight: maxScrapes,
-		EnableOpenMetrics:   true,
-	}))
+	p := &scraped{
+		registry: reg, logger: logger, places: make(chan struct{}, maxScrapes), memory: sync.Pool{New: func() any { return new(scratch) }},
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "promhttp_metric_handler_errors_total", Help: "Total number of internal errors encountered by the promhttp metric handler.",
+		}, []string{"cause"}),
+	}
+	p.errors.WithLabelValues(causeGathering)
+	p.errors.WithLabelValues(causeEncoding)
+	reg.MustRegister(p.errors)
+	return promhttp.InstrumentMetricHandler(reg, compressed(p))
 }
 
-// errorLog takes the errors of promhttp, which span lines where there are several, as one line each.
-type errorLog struct{ logger *slog.Logger }
+// scraped serves /metrics.
+type scraped struct {
+	registry *Registry
+	logger   *slog.Logger
+	places   chan struct{}
+	memory   sync.Pool // of *scratch
+	errors   *prometheus.CounterVec
+}
 
-// goneScraper begins what promhttp says of each family, some hundred of them, that it cannot write to a scraper that went away.
-// The scraper knows, and its next scrape tells whether that lasts.
-const goneScraper = "error encoding and sending metric family"
+// The values of the label cause.
+const (
+	causeGathering = "gathering"
+	causeEncoding  = "encoding"
+)
 
-// Println implements promhttp.Logger.
-func (l errorLog) Println(v ...any) {
-	level, line := slog.LevelError, strings.Join(strings.Fields(fmt.Sprintln(v...)), " ")
-	if strings.HasPrefix(line, goneScraper) {
+// ServeHTTP implements http.Handler.
+func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case p.places <- struct{}{}:
+		defer func() { <-p.places }()
+	default:
+		http.Error(w, fmt.Sprintf("Limit of concurrent requests reached (%d), try again later.", maxScrapes), http.StatusServiceUnavailable)
+		return
+	}
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
+	w.Header().Add("Vary", "Accept")
+	w.Header().Set("Content-Type", string(format))
+	to := &pageWriter{to: w}
+	encoder := expfmt.NewEncoder(to, format)
+	only := r.URL.Query()["name[]"]
+	memory := p.memory.Get().(*scratch)
+	defer p.memory.Put(memory)
+	err := p.registry.each(memory, func(f *dto.MetricFamily) bool {
+		if len(only) > 0 && !slices.Contains(only, f.GetName()) {
+			return true
+		}
+		if err := encoder.Encode(f); err != nil {
+			p.failed(causeEncoding, to, fmt.Errorf("metric %s: %w", f.GetName(), err))
+		}
+		return to.err == nil
+	})
+	if err != nil {
+		p.failed(causeGathering, to, err)
+	}
+	if !to.begun && err != nil {
+		w.Header().Del("Content-Type")
+		http.Error(w, "An error has occurred while serving metrics:\n\n"+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if end, ok := encoder.(expfmt.Closer); ok && to.err == nil {
+		if err := end.Close(); err != nil {
+			p.failed(causeEncoding, to, err)
+		}
+	}
+}
+
+// failed counts and logs an error. A scraper that went away knows, and its next scrape tells whether that lasts.
+func (p *scraped) failed(cause string, to *pageWriter, err error) {
+	p.errors.WithLabelValues(cause).Inc()
+	level := slog.LevelError
+	if to.err != nil {
 		level = slog.LevelDebug
 	}
-	l.logger.Log(context.Background(), level, "metrics", "err", line)
+	p.logger.Log(context.Background(), level, "metrics", "cause", cause, "err", strings.Join(strings.Fields(err.Error()), " "))
+}
+
+// pageWriter remembers whether something has been sent, and whether that failed.
+type pageWriter struct {
+	to    io.Writer
+	begun bool
+	err   error
+}
+
+// Write implements io.Writer.
+func (w *pageWriter) Write(b []byte) (int, error) {
+	w.begun = true
+	n, err := w.to.Write(b)
+	w.err = cmp.Or(w.err, err)
+	return n, err
 }

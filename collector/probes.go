@@ -23,7 +23,8 @@ type Probes struct {
 	taken       map[string]bool
 	skipReasons []string
 
-	apply sync.Mutex // one Apply at a time
+	apply sync.Mutex                 // one Apply at a time; protects pairs
+	pairs map[madeKey]*dto.LabelPair // that the metrics of many units have in common
 	units atomic.Pointer[unitTable]
 
 	dispatchDelay, receiveDelay *histogram
@@ -48,7 +49,7 @@ type unitTable struct {
 
 // pageFamily is one family's metrics, in the order of the page.
 type pageFamily struct {
-	Family
+	*sharedFamily
 	metrics []prometheus.Metric
 }
 
@@ -57,6 +58,7 @@ func NewProbes(skipReasons []string) *Probes {
 	p := &Probes{
 		families:    newFamilyTable(),
 		taken:       takenLabels(),
+		pairs:       make(map[madeKey]*dto.LabelPair),
 		skipReasons: slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(skipReasons), otherSkipReason)))),
 	}
 	m := maker{families: p.families}
@@ -85,7 +87,7 @@ func (p *Probes) Apply(series []Series) error {
 		id := s.identity()
 		u := old.byID[id]
 		if u == nil || !reflect.DeepEqual(u.series, s) {
-			u = newUnit(p.families, s, p.skipReasons, u)
+			u = p.newUnit(s, u)
 		} else {
 			kept++
 		}
@@ -113,7 +115,7 @@ func (p *Probes) newTable(byKey map[probeKey]*unit, byID map[string]*unit, targe
 	t := &unitTable{byKey: byKey, byID: byID, targets: targets}
 	for _, m := range page {
 		if last := len(t.families) - 1; last < 0 || t.families[last].Name != m.family {
-			t.families = append(t.families, pageFamily{Family: p.families[m.family]})
+			t.families = append(t.families, pageFamily{sharedFamily: p.families[m.family]})
 		}
 		f := &t.families[len(t.families)-1]
 		f.metrics = append(f.metrics, m.Metric)
@@ -199,29 +201,40 @@ func (p *Probes) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Gather implements prometheus.Gatherer. It returns what a registry would gather from p, at a third of the cost:
+// Gather implements prometheus.Gatherer. It returns what a registry would gather from p, at a fraction of the cost:
 // that the metrics are sorted, consistent and unlike each other was seen to when they were made, not on each scrape.
 func (p *Probes) Gather() ([]*dto.MetricFamily, error) {
 	families := p.units.Load().families
 	gathered := make([]*dto.MetricFamily, 0, len(families))
-	for _, f := range families {
-		metrics := make([]*dto.Metric, 0, len(f.metrics))
-		for _, m := range f.metrics {
-			if absent(m) {
-				continue
-			}
-			d := new(dto.Metric)
-			if err := m.Write(d); err != nil {
-				return nil, fmt.Errorf("metric %s: %w", f.Name, err)
-			}
-			metrics = append(metrics, d)
+	for i := range families {
+		f, err := families[i].gather(nil)
+		if err != nil {
+			return nil, err
 		}
-		if len(metrics) == 0 {
-			continue
+		if f != nil {
+			gathered = append(gathered, f)
 		}
-		gathered = append(gathered, &dto.MetricFamily{
-			Name: &f.Name, Help: &f.Help, Type: f.Kind.dtoType().Enum(), Metric: metrics,
-		})
 	}
 	return gathered, nil
+}
+
+// gather is the family as it is sent, in memory of s, which is free again with the next family; nil where it has no metric now.
+func (f *pageFamily) gather(s *scratch) (*dto.MetricFamily, error) {
+	block := taken(s, func(s *scratch) *slab[dto.Metric] { return &s.metrics }, len(f.metrics))
+	metrics := make([]*dto.Metric, 0, len(f.metrics))
+	for i, m := range f.metrics {
+		if absent(m) {
+			continue
+		}
+		if w, ok := m.(writer); ok {
+			w.writeIn(s, &block[i])
+		} else if err := m.Write(&block[i]); err != nil {
+			return nil, fmt.Errorf("metric %s: %w", f.Name, err)
+		}
+		metrics = append(metrics, &block[i])
+	}
+	if len(metrics) == 0 {
+		return nil, nil
+	}
+	return &dto.MetricFamily{Name: &f.Name, Help: &f.Help, Type: f.Kind.dtoType().Enum(), Metric: metrics}, nil
 }

@@ -215,6 +215,13 @@ func (r *RampRun) End(f RampFigures) {
 	r.unit.last(f)
 }
 
+// Withdraw says that the run did not begin after all: it counts nowhere, and what the last run found stays.
+func (r *RampRun) Withdraw() {
+	if r.unit != nil {
+		r.unit.running.Set(0)
+	}
+}
+
 func (r *RampRun) collect(ch chan<- prometheus.Metric) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -43,20 +41,41 @@ func NewRegistry(probes *Probes, cs ...prometheus.Collector) (*Registry, error) 
 }
 
 // Gather implements prometheus.Gatherer. Families come sorted by name. On an error, what could be gathered is returned with it.
-func (r *Registry) Gather() ([]*dto.MetricFamily, error) {
-	probes, probesErr := r.probes.Gather()
-	others, othersErr := r.Registry.Gather()
-	errs := []error{probesErr, othersErr}
-
-	// The probes go first, so that they win over a family of the same name, which a page cannot hold twice.
-	all := append(probes, others...)
-	slices.SortStableFunc(all, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
-	all = slices.CompactFunc(all, func(a, b *dto.MetricFamily) bool {
-		if a.GetName() != b.GetName() {
-			return false
-		}
-		errs = append(errs, fmt.Errorf("metric %s: claimed by another collector beside the probes", b.GetName()))
+func (r *Registry) Gather() (all []*dto.MetricFamily, err error) {
+	err = r.each(nil, func(f *dto.MetricFamily) bool {
+		all = append(all, f)
 		return true
 	})
-	return all, errors.Join(errs...)
+	return all, err
+}
+
+// each gathers one family after the other, sorted by name, and hands each to do until that returns false. With a scratch, a family
+// is there as long as do is under way.
+func (r *Registry) each(s *scratch, do func(*dto.MetricFamily) bool) error {
+	others, err := r.Registry.Gather()
+	errs := []error{err}
+	probes := r.probes.units.Load().families
+	for len(probes)+len(others) > 0 {
+		var f *dto.MetricFamily
+		if len(others) > 0 && (len(probes) == 0 || others[0].GetName() < probes[0].Name) {
+			f, others = others[0], others[1:]
+		} else {
+			// The probes win over a family of the same name, which a page cannot hold twice.
+			if len(others) > 0 && others[0].GetName() == probes[0].Name {
+				errs = append(errs, fmt.Errorf("metric %s: claimed by another collector beside the probes", probes[0].Name))
+				others = others[1:]
+			}
+			if s != nil {
+				s.reset()
+			}
+			if f, err = probes[0].gather(s); err != nil {
+				errs = append(errs, err)
+			}
+			probes = probes[1:]
+		}
+		if f != nil && !do(f) {
+			break
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -34,7 +34,7 @@ func NewSelf() *Self {
 			false: m.counter(NameConfigReloads, "result", resultFailure),
 		},
 	}
-	m.labels = prometheus.Labels{
+	info := maker{families: m.families, labels: prometheus.Labels{
 		"version":   version.Version,
 		"revision":  version.GetRevision(),
 		"branch":    version.Branch,
@@ -42,9 +42,9 @@ func NewSelf() *Self {
 		"goos":      version.GoOS,
 		"goarch":    version.GoArch,
 		"tags":      version.GetTags(),
-	}
-	m.gauge(NameBuildInfo).Set(1)
-	s.metrics = m.made
+	}}
+	info.gauge(NameBuildInfo).Set(1)
+	s.metrics = append(m.made, info.made...)
 	return s
 }
 

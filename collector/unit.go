@@ -56,20 +56,9 @@ type state struct {
 	up, lastRun, lastSuccess prometheus.Gauge
 }
 
-// histogram is a Prometheus histogram that takes exemplars.
-type histogram struct {
-	prometheus.Histogram
-	exemplars prometheus.ExemplarObserver
-}
-
-// observeWith files v with the request's id as its exemplar. exemplar may be nil.
-func (h *histogram) observeWith(v float64, exemplar prometheus.Labels) {
-	h.exemplars.ObserveWithExemplar(v, exemplar)
-}
-
 // newUnit makes the series of s, at zero but for those that old has, too. old is nil or of the same identity.
-func newUnit(families familyTable, s Series, skipReasons []string, old *unit) *unit {
-	m := maker{families: families, labels: s.labels()}
+func (p *Probes) newUnit(s Series, old *unit) *unit {
+	m := maker{families: p.families, labels: s.labels(), known: p.pairs}
 	if old != nil {
 		m.before = byKey(old.metrics)
 	}
@@ -129,13 +118,13 @@ func newUnit(families familyTable, s Series, skipReasons []string, old *unit) *u
 	if s.Price != nil {
 		u.cost = m.counter(NameCost, "currency", s.Price.Currency)
 	}
-	for _, p := range prober.PhasesOf(s.Stream) {
-		u.phases[p] = m.histogram(NamePhaseDuration, "phase", string(p))
+	for _, phase := range prober.PhasesOf(s.Stream) {
+		u.phases[phase] = m.histogram(NamePhaseDuration, "phase", string(phase))
 	}
 	for _, o := range prober.Outcomes() {
 		u.outcomes[o] = m.counter(NameRequests, "outcome", string(o))
 	}
-	for _, reason := range skipReasons {
+	for _, reason := range p.skipReasons {
 		u.skipped[reason] = m.counter(NameSkipped, "reason", reason)
 	}
 	for _, source := range []prober.TokenSource{prober.TokensUsage, prober.TokensChunks, prober.TokensEvents} {

@@ -22,7 +22,11 @@ func (e *Error) Error() string {
 // ErrorList is all the faults of one file, in the order of the file, each once.
 type ErrorList []*Error
 
-// Error returns each fault with its excerpt:
+// maxShown is how many faults a message tells. A file that is no configuration at all has one in each line, and each reload
+// puts the message into the log.
+const maxShown = 50
+
+// Error returns each fault with its excerpt, and of more than 50 the number of the others:
 //
 //	prober.yml:4:5: unknown key "intervall" in probes.chat; did you mean "interval"?
 //	        intervall: 15s
@@ -32,6 +36,10 @@ func (l ErrorList) Error() string {
 	for i, e := range l {
 		if i > 0 {
 			b.WriteByte('\n')
+		}
+		if i == maxShown {
+			fmt.Fprintf(&b, "and %d more", len(l)-i)
+			break
 		}
 		b.WriteString(e.Error())
 		for line := range strings.Lines(e.Excerpt) {

@@ -33,7 +33,8 @@ func percentOf(value float64) float64 {
 
 // String is the form in which the percentage is written in the file.
 func (p Percent) String() string {
-	return strconv.FormatFloat(float64(p)*100, 'g', 12, 64) + "%"
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(float64(p)*100, 'g', 12, 64), 64) // 0.07 is 7.000000000000001 hundredths
+	return strconv.FormatFloat(rounded, 'f', -1, 64) + "%"
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/url"
 	"reflect"
+	"slices"
+	"strings"
 
 	commoncfg "github.com/prometheus/common/config"
 )
@@ -83,14 +85,14 @@ func (h HTTPSD) Format(f fmt.State, _ rune) { io.WriteString(f, h.String()) }
 // MarshalYAML hides what Prometheus' types would show.
 func (h HTTPSD) MarshalYAML() (any, error) {
 	type plain HTTPSD
-	h.HTTP = redacted(h.HTTP)
+	h.HTTP, h.URL = redacted(h.HTTP), withoutQuery(h.URL)
 	return plain(h), nil
 }
 
 // MarshalJSON hides what Prometheus' types would show.
 func (h HTTPSD) MarshalJSON() ([]byte, error) {
 	type plain HTTPSD
-	h.HTTP = redacted(h.HTTP)
+	h.HTTP, h.URL = redacted(h.HTTP), withoutQuery(h.URL)
 	return json.Marshal(plain(h))
 }
 
@@ -135,6 +137,7 @@ func redacted(h HTTPClientConfig) HTTPClientConfig {
 		return h
 	}
 	o := *h.OAuth2
+	o.TokenURL = withoutQuery(o.TokenURL)
 	o.ProxyURL = redactedURL(o.ProxyURL)
 	o.EndpointParams = maps.Clone(o.EndpointParams)
 	for k := range o.EndpointParams {
@@ -146,6 +149,20 @@ func redacted(h HTTPClientConfig) HTTPClientConfig {
 	}
 	h.OAuth2 = &o
 	return h
+}
+
+// withoutQuery is a URL without the values in its query, where keys are often put.
+func withoutQuery(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.RawQuery == "" {
+		return text
+	}
+	var shown []string
+	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
+		shown = append(shown, url.QueryEscape(name)+"="+secretToken)
+	}
+	u.RawQuery = strings.Join(shown, "&")
+	return u.String()
 }
 
 func redactedURL(u commoncfg.URL) commoncfg.URL {

@@ -203,9 +203,11 @@ func (w *warner) fewRequests(r *Ramp, o *RampObjective, at *node) {
 		if o.Lane != "" && o.Lane != l.Name || !l.Open() {
 			continue
 		}
-		fewest, found := 0.0, false
+		fewest, highest, found := 0.0, 0.0, false
 		for _, part := range r.plan(l) {
-			if !part.held || part.from == 0 {
+			falls := part.from < highest // a recovery, of which nothing is promised
+			highest = max(highest, part.from)
+			if !part.held || part.from == 0 || falls {
 				continue
 			}
 			measured := part.length - r.WarmupOf(nil, part.length)

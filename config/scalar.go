@@ -67,7 +67,10 @@ func scalarOf(t reflect.Type) (scalar, bool) {
 		}}, true
 	case reflect.TypeFor[commoncfg.TLSVersion]():
 		return scalar{want: "a TLS version", check: func(n *node) error {
-			names := []string{"TLS10", "TLS11", "TLS12", "TLS13"}
+			names := []string{"TLS12", "TLS13"}
+			if n.text == "TLS10" || n.text == "TLS11" {
+				return fmt.Errorf("%s is broken, and not spoken; leave it out, or write TLS12 or TLS13", n.text)
+			}
 			if !slices.Contains(names, n.text) {
 				return fmt.Errorf("unknown TLS version %q%s", n.text, didYouMean(n.text, names))
 			}

@@ -24,25 +24,42 @@ func (c *Checks) any() bool {
 	return len(c.Contains) > 0 || c.Regexp != nil || c.JSON || c.ToolCalled != ""
 }
 
+// MismatchError is an answer that is not what the checks want. Its text has nothing of the answer, for errors go where answers
+// do not.
+type MismatchError struct {
+	Want   string // what the answer is not
+	Answer string // its beginning, for those who may see it; empty where the question is private
+}
+
+// Error implements error.
+func (e *MismatchError) Error() string { return e.Want }
+
 // judge returns what is wrong with an answer; nil: nothing.
-func (c *Checks) judge(a *gathered) error {
+func (c *Checks) judge(a *gathered, private bool) error {
 	text := string(a.text)
+	wrong := func(format string, args ...any) error {
+		e := &MismatchError{Want: fmt.Sprintf(format, args...)}
+		if !private {
+			e.Answer = excerpt(text)
+		}
+		return e
+	}
 	for _, want := range c.Contains {
 		if !strings.Contains(text, want) {
-			return fmt.Errorf("the answer does not contain %q: %s", want, excerpt(text))
+			return wrong("the answer does not contain %q", want)
 		}
 	}
 	if c.Regexp != nil && !c.Regexp.MatchString(text) {
-		return fmt.Errorf("the answer does not match %q: %s", c.Regexp, excerpt(text))
+		return wrong("the answer does not match %q", c.Regexp)
 	}
 	if c.JSON && !json.Valid([]byte(text)) {
-		return fmt.Errorf("the answer is not one JSON document: %s", excerpt(text))
+		return wrong("the answer is not one JSON document")
 	}
 	if c.ToolCalled == "*" && len(a.tools) == 0 {
-		return fmt.Errorf("no tool was called: %s", excerpt(text))
+		return wrong("no tool was called")
 	}
 	if c.ToolCalled != "" && c.ToolCalled != "*" && !a.tools[c.ToolCalled] {
-		return fmt.Errorf("tool %q was not called: %s", c.ToolCalled, excerpt(text))
+		return wrong("tool %q was not called", c.ToolCalled)
 	}
 	return nil
 }

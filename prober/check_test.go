@@ -1,6 +1,7 @@
 package prober_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -54,6 +55,9 @@ func TestChecks(t *testing.T) {
 				r := ask(t, t.Context(), base, nil, prober.Request{Call: wire.Call{Stream: stream}, Checks: tt.checks})
 				if tt.err == "" && r.Outcome != prober.OK {
 					t.Errorf("outcome = %s (%v); want ok", r.Outcome, r.Err)
+				}
+				if mismatch, ok := errors.AsType[*prober.MismatchError](r.Err); ok && (mismatch.Answer == "" || strings.Contains(r.Err.Error(), mismatch.Answer)) {
+					t.Errorf("the error is %q, of the answer %q; want it beside the text alone", r.Err, mismatch.Answer)
 				}
 				if tt.err != "" && (r.Outcome != prober.ContentMismatch || !strings.Contains(fmt.Sprint(r.Err), tt.err)) {
 					t.Errorf("outcome = %s (%v); want content_mismatch with %q", r.Outcome, r.Err, tt.err)

@@ -20,7 +20,11 @@ func keepHeaders(h http.Header) http.Header {
 		if kept == nil {
 			kept = http.Header{}
 		}
-		kept[name] = []string{values[0][:min(len(values[0]), maxHeaderText)]}
+		value := values[0]
+		if len(value) > maxHeaderText {
+			value = strings.ToValidUTF8(value[:maxHeaderText], "")
+		}
+		kept[name] = []string{value}
 	}
 	return kept
 }

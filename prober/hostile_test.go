@@ -181,17 +181,3 @@ func TestIdleThroughNetHTTP(t *testing.T) {
 		})
 	}
 }
-
-// TestEchoedSecrets: a server that repeats what it was sent does not put it into our errors.
-func TestEchoedSecrets(t *testing.T) {
-	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusUnauthorized)
-		fmt.Fprintf(w, `{"error":{"message":"bad %s, bad %s"}}`, r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"))
-	}))
-	defer model.Close()
-	o := transport.Options{HTTP: commoncfg.HTTPClientConfig{Authorization: &commoncfg.Authorization{Type: "Bearer", Credentials: "canary-token"}}}
-	r := askWith(t, o, model.URL, http.Header{"X-Api-Key": {"canary-key"}}, prober.Limits{}, 1)[0]
-	if r.Outcome != prober.HTTP4xx || strings.Contains(r.Err.Error(), "canary") || !strings.Contains(r.Err.Error(), "<secret>") {
-		t.Errorf("outcome %s: %v; want http_4xx without the secrets", r.Outcome, r.Err)
-	}
-}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/llmprober/llm_prober/prober/redaction"
 	"github.com/llmprober/llm_prober/prober/transport"
 	"github.com/llmprober/llm_prober/prober/wire"
 )
@@ -29,6 +30,7 @@ type measurement struct {
 	userTime bool     // at least one event was stamped by the user's clock
 	keep     int      // bytes of the answer's text that the caller wants; 0: none
 	answer   gathered // filled only where the request has checks, or the caller wants the text
+	hidden   redaction.Secrets
 }
 
 func (m *measurement) begin() {
@@ -302,7 +304,7 @@ func (m *measurement) finish() {
 		m.end(EmptyOutput, errEmpty)
 		return
 	}
-	if err := m.req.Checks.judge(&m.answer); err != nil {
+	if err := m.req.Checks.judge(&m.answer, m.req.Private); err != nil {
 		m.end(ContentMismatch, err)
 		return
 	}
@@ -335,10 +337,23 @@ func unstreamed(h http.Header, framing wire.Framing) (kind string, ok bool) {
 	return kind, false
 }
 
+// callerLeft files that the caller waits no longer; "": it does. That its time is up is a time limit like the request's own, and no
+// cancellation, which would not count as a failure.
+func (m *measurement) callerLeft() (Outcome, error) {
+	switch cause := context.Cause(m.ctx); {
+	case cause == nil:
+		return "", nil
+	case errors.Is(cause, context.DeadlineExceeded):
+		return TimeoutTotal, fmt.Errorf("no end when the caller's time was up, after %d content events: %w", len(m.r.Chunks), cause)
+	default:
+		return Canceled, cause
+	}
+}
+
 // judgeTransport files an error from before the response's body.
 func (m *measurement) judgeTransport(err error) (Outcome, error) {
-	if m.ctx.Err() != nil {
-		return Canceled, context.Cause(m.ctx)
+	if o, cause := m.callerLeft(); o != "" {
+		return o, cause
 	}
 	te, ok := errors.AsType[*transport.Error](err)
 	if !ok {
@@ -373,11 +388,12 @@ func (m *measurement) judgeTransport(err error) (Outcome, error) {
 
 // judgeRead files an error from reading the body. A nil error is none.
 func (m *measurement) judgeRead(a *answer, err error) (Outcome, error) {
+	ended, cause := m.callerLeft()
 	switch {
 	case err == nil:
 		return OK, nil
-	case m.ctx.Err() != nil:
-		return Canceled, context.Cause(m.ctx)
+	case ended != "":
+		return ended, cause
 	case errors.Is(err, errBodyTooLarge):
 		return TooLarge, fmt.Errorf("%w (%d bytes)", err, m.limits.BodyBytes)
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):

@@ -390,3 +390,29 @@ func TestHeadersOfInterest(t *testing.T) {
 		t.Errorf("headers kept: %v; want the queue's time and 256 characters of the limit", h)
 	}
 }
+
+// A caller whose time is up waits no longer than it said: a timeout, and not one that nobody counts as the cancellation is.
+func TestCallersTimeIsUp(t *testing.T) {
+	base := simulated(t, simulator.Options{FirstToken: time.Minute, PerToken: time.Minute})
+	for _, tt := range []struct {
+		name string
+		ctx  func() (context.Context, context.CancelFunc)
+		want prober.Outcome
+	}{
+		{"time is up", func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(t.Context(), 50*time.Millisecond)
+		}, prober.TimeoutTotal},
+		{"canceled", func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(t.Context())
+			stop := time.AfterFunc(50*time.Millisecond, cancel)
+			return ctx, func() { stop.Stop(); cancel() }
+		}, prober.Canceled},
+	} {
+		ctx, cancel := tt.ctx()
+		r := ask(t, ctx, base, nil, prober.Request{Call: wire.Call{Model: "m", Messages: []wire.Message{{Role: "user", Content: "x"}}, MaxOutputTokens: 5, Stream: true}})
+		cancel()
+		if r.Outcome != tt.want {
+			t.Errorf("%s: outcome = %s (%v); want %s", tt.name, r.Outcome, r.Err, tt.want)
+		}
+	}
+}

@@ -43,10 +43,10 @@ func New(opts Options) *Prober {
 func (p *Prober) Do(ctx context.Context, req *Request) *Result { return p.do(ctx, req, 0, nil).r }
 
 // DoText is Do, and returns the text of the answer as well, reasoning not included: its first limit bytes, cut before the
-// first character that has no room. It is beside the Result, and not in it, because Results are kept.
+// first character that has no room, and without the request's credentials. It is beside the Result, and not in it, because Results are kept.
 func (p *Prober) DoText(ctx context.Context, req *Request, limit int) (*Result, string) {
 	m := p.do(ctx, req, limit, nil)
-	return m.r, m.answer.head(limit)
+	return m.r, m.hidden.Text(m.answer.head(limit))
 }
 
 // DoTogether is Do for a request that goes out at the same time as others: see Start.
@@ -76,9 +76,10 @@ func (p *Prober) do(ctx context.Context, req *Request, keep int, start *Start) *
 		m.end(Canceled, context.Cause(ctx))
 	} else if err != nil {
 		m.end(Connect, err) // never sent
+		m.hidden = m.r.redact(p.opts.Header, p.opts.Client.Secrets)
 	} else {
 		m.exchange(p.opts.Client, prepared, p.opts.Protocol)
-		m.r.Err = redact(m.r.Err, prepared.Header())
+		m.hidden = m.r.redact(prepared.Header(), p.opts.Client.Secrets)
 	}
 	m.close(p.opts.DegradedAfter)
 	return m

@@ -18,6 +18,7 @@ type Request struct {
 	Call     wire.Call
 	Limits   Limits
 	Checks   Checks // what the answer must be
+	Private  bool   // the question is a user's own: neither it nor the answer to it is to be shown
 
 	// PromptUnits is how much generated text the prompt holds, in the workload's own unit;
 	// the workload learns from it and the server's token count. 0: not generated text.

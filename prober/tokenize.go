@@ -54,14 +54,27 @@ func (p *Prober) CountTokens(ctx context.Context, model string, messages []wire.
 	if err != nil {
 		return 0, fmt.Errorf("tokenize: %w", err)
 	}
+	n, ok := tokenCount(answer, len(body))
+	if !ok {
+		return 0, fmt.Errorf("tokenize: no count in the answer: %w", ErrNoTokenizer)
+	}
+	return n, nil
+}
+
+// tokenCount reads the answer to a question of that many bytes.
+func tokenCount(answer []byte, sent int) (int, bool) {
 	var counted struct {
 		Count int `json:"count"`
 	}
-	if json.Unmarshal(answer, &counted) != nil || counted.Count <= 0 {
-		return 0, fmt.Errorf("tokenize: no count in the answer: %w", ErrNoTokenizer)
+	if json.Unmarshal(answer, &counted) != nil || counted.Count < 1 || counted.Count > maxTokenCount(sent) {
+		return 0, false
 	}
-	return counted.Count, nil
+	return counted.Count, true
 }
+
+// maxTokenCount is the most that so many bytes can be: no token is less than a byte, and the longest chat templates, with the
+// instructions that some bring along, add thousands. Prompts are made to the measure of this count.
+func maxTokenCount(bytes int) int { return bytes + 1<<16 }
 
 // plainReader reads a body whose times do not matter.
 type plainReader struct{ x *transport.Exchange }

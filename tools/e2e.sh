@@ -34,4 +34,4 @@ ln -sf ../rules/pint $bin/pint
 [[ ${1:-} == build ]] && exit
 
 # What runs in parallel here waits for others, not for a processor.
-LLM_PROBER_E2E=$PWD/$bin "$GO" -C e2e test -count=1 -timeout 20m -parallel 8 -v ./...
+LLM_PROBER_E2E=$PWD/$bin "$GO" -C e2e test -count=1 -timeout 20m -parallel 8 -v .

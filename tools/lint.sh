@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 GO=${GO:-go}
 TAGS=${TAGS:-smoke}
-checks=(format vet staticcheck fix shell modules vulnerabilities)
+checks=(format vet staticcheck fix shell modules dependencies vulnerabilities)
 
 tool() { "$GO" tool -modfile=tools/go.mod "$@"; }
 
@@ -53,6 +53,9 @@ modules() {
 	done
 	return $rc
 }
+
+# Each module that is linked into the program is in a list, with its licence and why it is there.
+dependencies() { "$GO" -C tools run ./dependencies; }
 
 # govulncheck ends with 3 when it finds something, and with 1 when it could not look. Of the latter, one
 # message says that the database could not be read: no fault of the code, but no pass either.

@@ -97,10 +97,10 @@ func (p *programs) targets() []api.Target {
 	return targets
 }
 
-// engine is what is known of a target's engine; nil where none is configured.
+// engine is what is known of a target's engine; nil where none is configured, and before it was asked for the first time.
 func (p *programs) engine(tc *config.Target) *api.Engine {
 	e := p.d.engines.Engine(tc.Name)
-	if e == nil {
+	if e == nil || !e.Tried() {
 		return nil
 	}
 	s, up := e.Snapshot()

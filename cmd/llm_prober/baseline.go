@@ -20,6 +20,7 @@ import (
 
 	"github.com/llmprober/llm_prober/collector"
 	"github.com/llmprober/llm_prober/internal/runs"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // addBaselineCommands adds what pins the numbers that later ones are held against.
@@ -80,6 +81,8 @@ func (c *baselineCommand) save(ctx context.Context, e env, store *runs.Store) er
 	switch {
 	case (c.runID == "") == (c.prometheus == nil):
 		return errors.New("give either --run or --prometheus.url")
+	case c.prometheus != nil && c.prometheus.User != nil:
+		return errors.New("--prometheus.url: a user and password in it would show in process lists: use --prometheus.http-config")
 	case c.runID != "":
 		values, err = c.ofRun(store)
 	default:
@@ -109,7 +112,7 @@ func (c *baselineCommand) ofRun(store *runs.Store) ([]runs.BaselineValue, error)
 		return nil, fmt.Errorf("run %s: %w", id, err)
 	}
 	if run.Target != c.target {
-		return nil, fmt.Errorf("run %s is of the target %s, not of %s", id, run.Target, c.target)
+		return nil, fmt.Errorf("run %s is of the target %s, not of %s", id, printable.Line(run.Target, maxShownName), printable.Line(c.target, maxShownName))
 	}
 	values := baselinesOf(run)
 	if len(values) == 0 {
@@ -122,16 +125,17 @@ func (c *baselineCommand) ofRun(store *runs.Store) ([]runs.BaselineValue, error)
 const leastOfWindow = 100
 
 // ofPrometheus is what Prometheus has of the target's probes over the window, from classic or native histograms.
-func (c *baselineCommand) ofPrometheus(ctx context.Context) ([]runs.BaselineValue, error) {
+func (c *baselineCommand) ofPrometheus(ctx context.Context) (values []runs.BaselineValue, err error) {
 	var httpConfig commoncfg.HTTPClientConfig
+	defer func() { err = hideSecrets(&httpConfig, err) }()
 	if c.httpConfig != "" {
-		loaded, _, err := commoncfg.LoadHTTPConfigFile(c.httpConfig)
+		loaded, err := loadHTTPConfig(c.httpConfig)
 		if err != nil {
 			return nil, fmt.Errorf("--prometheus.http-config: %w", err)
 		}
 		httpConfig = *loaded
 	}
-	client, err := commoncfg.NewClientFromConfig(httpConfig, "prometheus", commoncfg.WithUserAgent(userAgent()))
+	client, err := newHTTPClient(httpConfig, "prometheus", c.prometheus.String())
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +143,6 @@ func (c *baselineCommand) ofPrometheus(ctx context.Context) ([]runs.BaselineValu
 
 	selector, window := fmt.Sprintf("{target=%q}", c.target), model.Duration(c.window).String()
 	enough := fmt.Sprintf(`and on (target, probe) sum by (target, probe) (increase(%s{target=%q,outcome="ok"}[%s])) >= %d`, collector.NameRequests, c.target, window, leastOfWindow)
-	var values []runs.BaselineValue
 	for _, i := range []struct {
 		indicator collector.Indicator
 		family    string
@@ -194,7 +197,10 @@ func queryPrometheus(ctx context.Context, client *http.Client, base *url.URL, qu
 		return nil, fmt.Errorf("prometheus: HTTP %d: %w", response.StatusCode, err)
 	}
 	if answer.Status != "success" {
-		return nil, fmt.Errorf("prometheus: HTTP %d: %s", response.StatusCode, printable(answer.Error))
+		return nil, fmt.Errorf("prometheus: HTTP %d: %s", response.StatusCode, printable.Line(answer.Error, maxShown))
+	}
+	if slices.Contains(answer.Data.Result, nil) {
+		return nil, fmt.Errorf("prometheus: HTTP %d: the answer is no vector", response.StatusCode)
 	}
 	return answer.Data.Result, nil
 }
@@ -209,7 +215,8 @@ func (c *baselineCommand) list(_ context.Context, e env, store *runs.Store) erro
 	fmt.Fprintln(w, "TARGET\tPROBE\tINDICATOR\tQUANTILE\tSECONDS\tSAVED\tRUN")
 	for _, target := range slices.Sorted(maps.Keys(saved)) {
 		for _, v := range saved[target] {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%g\t%.4g\t%s\t%s\n", target, v.Probe, v.Indicator, v.Quantile, v.Seconds, v.SavedAt.UTC().Format(time.DateTime), v.Run)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%g\t%.4g\t%s\t%s\n", printable.Line(target, maxShownName), printable.Line(v.Probe, maxShownName), printable.Line(v.Indicator, maxShownName),
+				v.Quantile, v.Seconds, v.SavedAt.UTC().Format(time.DateTime), printable.Line(v.Run, maxShownName))
 		}
 	}
 	return w.Flush()

@@ -46,7 +46,7 @@ func (c *checkConfigCommand) run(ctx context.Context, e env) error {
 		for _, t := range cfg.Targets {
 			probes += len(t.Probes)
 		}
-		fmt.Fprintf(e.stdout, "%s: valid: %d targets, %d probes of them\n", file, len(cfg.Targets), probes)
+		fmt.Fprintf(e.stdout, "%s: valid: %s, %s of them\n", file, quantity(len(cfg.Targets), "target"), quantity(probes, "probe"))
 	}
 	if failed {
 		return errSilent

@@ -10,12 +10,13 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
 
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
 // Exit codes of every command. Those from 3 on are verdicts of runs and comparisons.
 const (
-	exitOK            = 0
+	exitOK            = 0 // what was asked for was done; of a run or a comparison: it passed; of a gate: the target is ready
 	exitFailed        = 1 // what was asked for failed: a bad configuration, a failed probe
 	exitUsage         = 2 // the command line cannot be understood
 	exitFail          = 3 // an objective was missed
@@ -41,8 +42,10 @@ func (v verdictExit) code() int {
 
 // env is what a command may use of the world outside.
 type env struct {
-	stdout, stderr io.Writer
+	stdout, stderr io.Writer // what servers, files and users say cannot control a terminal through them
 	logger         *slog.Logger
+
+	rawStdout, rawStderr io.Writer // the same as they are: for frames between processes, and for a view that moves the cursor
 }
 
 // exitCoder is an error that is an exit code, and has been told already.
@@ -62,26 +65,15 @@ var errSilent = errors.New("failed")
 // exit is how kingpin's wish to end the process travels up to run.
 type exit int
 
-// run parses args, runs the command they name, and returns the process' exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+// newApp is the whole command line: what may be said on it, and the command of each name.
+func newApp() (*kingpin.Application, *logFlags, map[string]command) {
 	app := kingpin.New("llm_prober",
 		"Probes LLM inference endpoints on a schedule, times every token of the answers, and exposes it to Prometheus.\n\n"+
 			"Without a command the prober runs: llm_prober --config.file=llm_prober.yml")
 	app.Version(version.Print("llm_prober")).VersionFlag.Short('V')
 	app.HelpFlag.Short('h').Help("Show help.")
-	app.UsageWriter(stdout).ErrorWriter(stderr)
 	app.UsageTemplate(usageTemplate)
 	app.Terminate(func(status int) { panic(exit(status)) })
-	defer func() {
-		if r := recover(); r != nil {
-			status, ok := r.(exit)
-			if !ok {
-				panic(r)
-			}
-			code = int(status)
-		}
-	}()
-
 	logs := addLogFlags(app)
 	commands := map[string]command{}
 	add := func(cmd *kingpin.CmdClause, c command) { commands[cmd.FullCommand()] = c }
@@ -98,6 +90,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	add(addRulesCommand(app))
 	add(addSimulateCommand(app))
 	add(addGPUWorkerCommand(app))
+	return app, logs, commands
+}
+
+// run parses args, runs the command they name, and returns the process' exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	rawStdout, rawStderr := stdout, stderr
+	stdout, stderr = printable.NewWriter(stdout), printable.NewWriter(stderr)
+	app, logs, commands := newApp()
+	app.UsageWriter(stdout).ErrorWriter(stderr)
+	defer func() {
+		if r := recover(); r != nil {
+			status, ok := r.(exit)
+			if !ok {
+				panic(r)
+			}
+			code = int(status)
+		}
+	}()
 
 	name, err := app.Parse(args)
 	if err != nil {
@@ -109,7 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintf(stderr, "llm_prober: %v\n", err)
 		return exitUsage
 	}
-	err = commands[name].run(ctx, env{stdout, stderr, logger})
+	err = commands[name].run(ctx, env{stdout, stderr, logger, rawStdout, rawStderr})
 	verdict, judged := errors.AsType[exitCoder](err)
 	switch {
 	case err == nil:

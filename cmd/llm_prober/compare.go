@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -95,8 +96,8 @@ func (s *storage) named(words string, before *record.Run) ([]*record.Run, error)
 	var found []*record.Run
 	for word := range strings.SplitSeq(words, ",") {
 		if n, ok := strings.CutPrefix(word, "previous:"); ok && before != nil {
-			var last int
-			if _, err := fmt.Sscan(n, &last); err != nil || last < 1 {
+			last, err := strconv.Atoi(n)
+			if err != nil || last < 1 {
 				return nil, fmt.Errorf("%q: want previous:N, such as previous:7", word)
 			}
 			selection := judge.Select(before, s.history(before.Ramp, lookedAt(last)), fmt.Sprintf("last_%d", last), nil)

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,38 +19,41 @@ import (
 	"github.com/llmprober/llm_prober/collector/engine"
 	"github.com/llmprober/llm_prober/collector/gpu"
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/internal/runs"
 	"github.com/llmprober/llm_prober/internal/web"
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/schedule"
 )
 
 // daemon holds what runs for as long as the process does, and the targets of the configuration in force.
 type daemon struct {
-	logger          *slog.Logger
-	load            func() (*config.Config, error)
-	probes          *collector.Probes
-	self            *collector.Self
-	objectives      *collector.Objectives
-	budgets         *collector.Budgets
-	sources         *collector.Sources
-	baselines       *collector.Baselines
-	victims         *victims
-	storage         *storage
-	ramps           *ramps
-	programs        *programs
-	onDemand        *onDemand
-	gpus            func() gpu.View // nil: none are collected
-	started         time.Time
-	closing         chan struct{}              // closed when the daemon has ended
-	estimates       map[string]json.RawMessage // of the last process, by estimateOf
-	keepFailed      bool                       // keep has said so
-	baselinesFailed atomic.Bool                // the last scrape could not read them, and the log says so
-	engines         *engine.Engines
-	gpuTargets      *gpu.Targets
-	history         *web.History
-	pages           http.Handler
-	scheduler       *schedule.Scheduler
-	sinks           prober.Sinks
+	logger       *slog.Logger
+	load         func() (*config.Config, error)
+	probes       *collector.Probes
+	self         *collector.Self
+	objectives   *collector.Objectives
+	budgets      *collector.Budgets
+	sources      *collector.Sources
+	baselines    *collector.Baselines
+	victims      *victims
+	storage      *storage
+	ramps        *ramps
+	programs     *programs
+	onDemand     *onDemand
+	gpus         func() gpu.View // nil: none are collected
+	started      time.Time
+	closing      chan struct{}                                   // closed when the daemon has ended
+	estimates    map[string]json.RawMessage                      // of the last process, by estimateOf
+	keepFailed   bool                                            // keep has said so
+	pinned       atomic.Pointer[map[string][]runs.BaselineValue] // baselines by target, as they were read last; nil: they never were
+	pinnedFailed bool                                            // readBaselines has said so
+	engines      *engine.Engines
+	gpuTargets   *gpu.Targets
+	history      *web.History
+	pages        http.Handler
+	scheduler    *schedule.Scheduler
+	sinks        prober.Sinks
 
 	mu        sync.Mutex // one reload at a time; protects what follows
 	targets   map[string]*target
@@ -70,7 +76,7 @@ type daemonOptions struct {
 
 // newDaemon makes a daemon that probes nothing yet.
 func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
-	claims, err := claimsOf(o.storage.claims, logger)
+	claims, err := o.storage.claimed(logger)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +104,10 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 	d.baselines = collector.NewBaselines(d.baselinesNow)
 	d.programs, d.onDemand = newPrograms(d), newOnDemand(d)
 	d.sinks = prober.Sinks{d.probes, d.objectives, d.history, d.programs.recent, d.victims, failureLog{logger}}
-	d.scheduler = schedule.New(schedule.Options{Events: newEvents(d), Logger: logger, FirstWithin: o.firstWithin})
+	host, _ := os.Hostname() // empty where it is not known
+	d.scheduler = schedule.New(schedule.Options{
+		Events: newEvents(d), Logger: logger, FirstWithin: o.firstWithin, Seed: seedOf(host, o.storage.path),
+	})
 	d.remember()
 	d.ramps = newRamps(d, d.storage, o.gpus, claims)
 	d.pages, err = web.Handler(web.Options{
@@ -113,6 +122,13 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// seedOf makes two probers of the same configuration ask at different times, and one of them at the same times after a restart.
+func seedOf(host, storage string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(host + "\x00" + storage))
+	return h.Sum64()
 }
 
 // ready reports whether a schedule is running.
@@ -253,7 +269,10 @@ func (l failureLog) Observe(r *prober.Result) {
 		attrs = append(attrs, slog.String("remote", r.RemoteAddr))
 	}
 	if r.Err != nil {
-		attrs = append(attrs, slog.String("err", printable(r.Err.Error())))
+		attrs = append(attrs, slog.String("err", printable.Line(r.Err.Error(), maxShown)))
+	}
+	if e, ok := errors.AsType[*prober.MismatchError](r.Err); ok && e.Answer != "" && l.logger.Enabled(context.Background(), slog.LevelDebug) {
+		attrs = append(attrs, slog.String("answer", e.Answer)) // in quotes already
 	}
 	if r.Degraded {
 		attrs = append(attrs, slog.String("degraded", fmt.Sprintf("dispatch %v late, receive %v late", r.DispatchDelay(), r.ReceiveDelay)))

@@ -2,39 +2,148 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/llmprober/llm_prober/config"
 )
 
-// TestDocumentedConfigurations keeps the whole configurations of the README and the documents ones that the program takes.
-func TestDocumentedConfigurations(t *testing.T) {
-	files, err := filepath.Glob("../../docs/*.md")
+// documents lists the README and every page of docs, by their paths from the root of the repository.
+func documents(t *testing.T) []string {
+	t.Helper()
+	pages := []string{"README.md"}
+	err := filepath.WalkDir(filepath.Join(repository, "docs"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".md" {
+			pages = append(pages, strings.TrimPrefix(filepath.ToSlash(path), repository+"/"))
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := 0
-	for _, file := range append(files, "../../README.md") {
-		text, err := os.ReadFile(file)
+	return pages
+}
+
+// repository is the root of the repository, from the folder of this package.
+const repository = "../.."
+
+// TestDocumentedConfigurations keeps the whole configurations of the README and the documents ones that the program takes.
+// Each how-to about a server has one.
+func TestDocumentedConfigurations(t *testing.T) {
+	block := regexp.MustCompile("(?s)(?:<!-- file: ([^ ]+) -->\n)?```yaml\n(.*?)```")
+	whole := regexp.MustCompile(`(?m)^probes:`)
+	targets := regexp.MustCompile(`(?m)^(targets|target_files|http_sd):`)
+	anyKey := func(string) (string, bool) { return "a key", true }
+	for _, page := range documents(t) {
+		text, err := os.ReadFile(filepath.Join(repository, page))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1) {
-			if !regexp.MustCompile(`(?m)^probes:`).Match(block[1]) || !regexp.MustCompile(`(?m)^targets:`).Match(block[1]) {
+		found := 0
+		for _, m := range block.FindAllSubmatch(text, -1) {
+			name, content := string(m[1]), m[2]
+			if !whole.Match(content) || !targets.Match(content) {
+				if name == "llm_prober.yml" {
+					t.Errorf("%s: the file %s is no whole configuration", page, name)
+				}
 				continue // a part of one, or Prometheus' own
 			}
-			whole++
-			if _, err := config.Parse(filepath.Base(file), block[1], config.Options{}); err != nil {
+			found++
+			if _, err := config.Parse(page, content, config.Options{LookupEnv: anyKey}); err != nil {
 				t.Error(err)
 			}
 		}
+		if strings.HasPrefix(page, "docs/howto/") && found == 0 {
+			t.Errorf("%s: no whole configuration", page)
+		}
 	}
-	if whole < 2 {
-		t.Errorf("%d whole configurations in the README and the documents; want 2 or more", whole)
+}
+
+// TestDocumentLinks keeps the links between the documents: a file or a folder that is there, and in it the heading.
+func TestDocumentLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s#]*)(?:#([^)\s]*))?\)`)
+	headings := map[string]map[string]bool{}
+	prose := map[string][]string{}
+	for _, page := range documents(t) {
+		text, err := os.ReadFile(filepath.Join(repository, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		headings[page] = map[string]bool{}
+		fenced := false
+		for line := range strings.Lines(string(text)) {
+			switch {
+			case strings.HasPrefix(strings.TrimSpace(line), "```"):
+				fenced = !fenced
+			case fenced:
+			case strings.HasPrefix(line, "#"):
+				headings[page][anchor(headings[page], strings.TrimLeft(line, "# "))] = true
+				fallthrough
+			default:
+				prose[page] = append(prose[page], line)
+			}
+		}
+	}
+	for page, lines := range prose {
+		for _, line := range lines {
+			for _, m := range link.FindAllStringSubmatch(line, -1) {
+				file, heading := m[1], m[2]
+				if strings.Contains(file, "://") || strings.HasPrefix(file, "mailto:") {
+					continue
+				}
+				to := page
+				if file != "" {
+					to = path.Join(path.Dir(page), file)
+				}
+				if _, err := os.Stat(filepath.Join(repository, to)); err != nil {
+					t.Errorf("%s: there is no %s", page, file)
+				} else if known, isPage := headings[to]; heading != "" && isPage && !known[heading] {
+					t.Errorf("%s: %s has no heading #%s", page, to, heading)
+				}
+			}
+		}
+	}
+}
+
+// anchor is the name under which GitHub finds a heading: small letters, digits, hyphens and underscores, spaces as hyphens,
+// and a number behind one that was there before.
+func anchor(before map[string]bool, heading string) string {
+	heading = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`).ReplaceAllString(strings.TrimSpace(heading), "$1")
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
+	unique := name
+	for n := 1; before[unique]; n++ {
+		unique = fmt.Sprintf("%s-%d", name, n)
+	}
+	return unique
+}
+
+func TestAnchor(t *testing.T) {
+	for _, tt := range [][2]string{
+		{"How it is read", "how-it-is-read"},
+		{"`targets[].budget`", "targetsbudget"},
+		{"On `/metrics`", "on-metrics"},
+		{"`llm_probe_up`", "llm_probe_up"},
+		{"Time, and [why](a.md) so", "time-and-why-so"},
+		{"What to do", "what-to-do-1"},
+	} {
+		if got := anchor(map[string]bool{"what-to-do": true}, tt[0]); got != tt[1] {
+			t.Errorf("anchor(%q) = %q; want %q", tt[0], got, tt[1])
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	commoncfg "github.com/prometheus/common/config"
 
 	"github.com/llmprober/llm_prober/internal/api"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // Exit codes of the gate, beside those of every command.
@@ -83,7 +85,7 @@ func (c *gateCommand) run(ctx context.Context, e env) error {
 	if c.wait < 0 || c.maxAge < 0 {
 		return errors.New("--wait and --max-age cannot be negative")
 	}
-	client, err := c.client()
+	client, cfg, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -93,6 +95,7 @@ func (c *gateCommand) run(ctx context.Context, e env) error {
 	said := ""
 	for {
 		v, body, err := c.ask(ctx, client)
+		err = hideSecrets(cfg, err)
 		passed := err == nil && (v.Verdict == api.Ready || c.allowDegraded && v.Verdict == api.Degraded)
 		permanent := false
 		if s, ok := errors.AsType[*gateStatus](err); ok {
@@ -123,23 +126,23 @@ func (c *gateCommand) run(ctx context.Context, e env) error {
 }
 
 // client speaks to the prober.
-func (c *gateCommand) client() (*http.Client, error) {
+func (c *gateCommand) client() (*http.Client, *commoncfg.HTTPClientConfig, error) {
 	cfg := new(commoncfg.HTTPClientConfig)
 	*cfg = commoncfg.DefaultHTTPClientConfig
 	cfg.FollowRedirects = false
 	if c.httpFile != "" {
-		loaded, _, err := commoncfg.LoadHTTPConfigFile(c.httpFile)
+		loaded, err := loadHTTPConfig(c.httpFile)
 		if err != nil {
-			return nil, fmt.Errorf("--http.config.file=%s: %w", c.httpFile, err)
+			return nil, nil, fmt.Errorf("--http.config.file=%s: %w", c.httpFile, err)
 		}
 		cfg = loaded
 	}
-	client, err := commoncfg.NewClientFromConfig(*cfg, "gate", commoncfg.WithUserAgent(userAgent()))
+	client, err := newHTTPClient(*cfg, "gate", c.url.String())
 	if err != nil {
-		return nil, fmt.Errorf("--http.config.file=%s: %w", c.httpFile, err)
+		return nil, nil, fmt.Errorf("--http.config.file=%s: %w", c.httpFile, err)
 	}
 	client.Timeout = 10 * time.Second
-	return client, nil
+	return client, cfg, nil
 }
 
 // gateStatus is an answer that is no verdict.
@@ -185,7 +188,7 @@ func (c *gateCommand) ask(ctx context.Context, client *http.Client) (*api.Verdic
 		text := response.Status
 		p := new(api.Problem)
 		if kind == "application/problem+json" && json.Unmarshal(body, p) == nil {
-			text += ": " + printable(p.Detail)
+			text += ": " + printable.Line(p.Detail, maxShown)
 		}
 		return nil, nil, &gateStatus{response.StatusCode, address + ": " + text}
 	}
@@ -197,13 +200,17 @@ func (c *gateCommand) ask(ctx context.Context, client *http.Client) (*api.Verdic
 	case api.Ready, api.Degraded, api.NotReady:
 		return v, body, nil
 	}
-	return nil, nil, fmt.Errorf("%s: the verdict %q is not known", address, printable(string(v.Verdict)))
+	return nil, nil, fmt.Errorf("%s: the verdict %q is not known", address, printable.Line(string(v.Verdict), maxShownName))
 }
 
 // say prints a verdict.
 func (c *gateCommand) say(w io.Writer, v *api.Verdict, body []byte) {
 	if c.output == "json" {
-		w.Write(body)
+		var line bytes.Buffer
+		if json.Compact(&line, body) == nil { // it has been read already
+			line.WriteByte('\n')
+			w.Write(line.Bytes())
+		}
 		return
 	}
 	fmt.Fprint(w, words(v))
@@ -212,12 +219,12 @@ func (c *gateCommand) say(w io.Writer, v *api.Verdict, body []byte) {
 // words is a verdict for people: the target, and a line for each reason and each note.
 func words(v *api.Verdict) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", printable(v.Target), v.Verdict)
+	fmt.Fprintf(&b, "%s: %s\n", printable.Line(v.Target, maxShownName), v.Verdict)
 	for _, r := range v.Reasons {
-		fmt.Fprintf(&b, "  %s: %s (%s)\n", r.Verdict, printable(r.Text), r.Code)
+		fmt.Fprintf(&b, "  %s: %s (%s)\n", printable.Line(string(r.Verdict), maxShownName), printable.Line(r.Text, maxShown), printable.Line(string(r.Code), maxShownName))
 	}
 	for _, n := range v.Notes {
-		fmt.Fprintf(&b, "  note: %s\n", printable(n))
+		fmt.Fprintf(&b, "  note: %s\n", printable.Line(n, maxShown))
 	}
 	return b.String()
 }

@@ -55,7 +55,7 @@ func TestGate(t *testing.T) {
 		asked  int
 	}{
 		{"ready", []string{isReady}, nil, exitOK, "chat: ready\n  note: a note\n", 1},
-		{"degraded", []string{isDegraded}, nil, exitDegraded, "chat: degraded\n  degraded: it is �[31mslower (regression)\n", 1},
+		{"degraded", []string{isDegraded}, nil, exitDegraded, "chat: degraded\n  degraded: it is [31mslower (regression)\n", 1},
 		{"degraded is allowed", []string{isDegraded}, func(c *gateCommand) { c.allowDegraded = true }, exitOK, "", 1},
 		{"not ready", []string{isNotReady}, nil, exitNotReady, "chat: not_ready\n  not_ready: it is old (stale)\n", 1},
 		{"not ready, whatever is allowed", []string{isNotReady}, func(c *gateCommand) { c.allowDegraded = true }, exitNotReady, "", 1},
@@ -81,7 +81,7 @@ func TestGate(t *testing.T) {
 				test.change(c)
 			}
 			var out bytes.Buffer
-			err = c.run(t.Context(), env{&out, &out, slog.New(slog.DiscardHandler)})
+			err = c.run(t.Context(), env{stdout: &out, stderr: &out, logger: slog.New(slog.DiscardHandler)})
 			code := exitOK
 			if verdict, ok := errors.AsType[gateExit](err); ok {
 				code = verdict.code()
@@ -115,7 +115,7 @@ func TestGateGivesUp(t *testing.T) {
 	}
 	c := &gateCommand{url: base, target: "chat", output: "text", every: 5 * time.Millisecond, wait: 50 * time.Millisecond, httpFile: file}
 	var out bytes.Buffer
-	err = c.run(t.Context(), env{&out, &out, slog.New(slog.DiscardHandler)})
+	err = c.run(t.Context(), env{stdout: &out, stderr: &out, logger: slog.New(slog.DiscardHandler)})
 	if verdict, ok := errors.AsType[gateExit](err); !ok || verdict != gateExit(api.NotReady) || len(v.asked) < 2 {
 		t.Errorf("run = %v after %d askings; want not_ready after several", err, len(v.asked))
 	}
@@ -126,16 +126,16 @@ func TestGateGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	c.wait = time.Hour
-	if err := c.run(ctx, env{&out, &out, slog.New(slog.DiscardHandler)}); err == nil {
+	if err := c.run(ctx, env{stdout: &out, stderr: &out, logger: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Error("after a signal the gate is open")
 	}
 	server.Close()
 	c.wait = 0
-	if err := c.run(t.Context(), env{&out, &out, slog.New(slog.DiscardHandler)}); err == nil || strings.Contains(err.Error(), "verdict ") {
+	if err := c.run(t.Context(), env{stdout: &out, stderr: &out, logger: slog.New(slog.DiscardHandler)}); err == nil || strings.Contains(err.Error(), "verdict ") {
 		t.Errorf("without a prober: %v; want the error of asking", err)
 	}
 	c.httpFile = "no-such-file.yml"
-	if err := c.run(t.Context(), env{&out, &out, slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "--http.config.file=no-such-file.yml") {
+	if err := c.run(t.Context(), env{stdout: &out, stderr: &out, logger: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "--http.config.file=no-such-file.yml") {
 		t.Errorf("without the file: %v", err)
 	}
 }

@@ -36,5 +36,5 @@ func addGPUWorkerCommand(app *kingpin.Application) (*kingpin.CmdClause, command)
 }
 
 func (gpuWorkerCommand) run(ctx context.Context, e env) error {
-	return gpu.RunWorker(ctx, os.Stdin, e.stdout, e.logger)
+	return gpu.RunWorker(ctx, os.Stdin, e.rawStdout, e.logger)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/llmprober/llm_prober/config"
 	"github.com/llmprober/llm_prober/internal/web"
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // onDemand answers /probe?target=URL&module=PROBE: it asks once and tells the metrics of that request alone, in the manner
@@ -88,7 +89,7 @@ func (o *onDemand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if refused.status == http.StatusTooManyRequests {
 			w.Header().Set("Retry-After", "1")
 		}
-		http.Error(w, printable(refused.text), refused.status)
+		http.Error(w, printable.Line(refused.text, maxShown), refused.status)
 	default:
 		o.d.logger.Error("probe on demand", "err", err)
 		http.Error(w, "The probe could not be asked; the log says why.", http.StatusInternalServerError)
@@ -356,7 +357,7 @@ func (o *onDemand) close() {
 // writeDebug tells a person what happened, and then the metrics.
 func writeDebug(w http.ResponseWriter, tc *config.Target, module string, results []*prober.Result, metrics prometheus.Gatherer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "target  %s\nmodel   %s\nmodule  %s\n", printable(tc.URL), printable(tc.Model), printable(module))
+	fmt.Fprintf(&b, "target  %s\nmodel   %s\nmodule  %s\n", printable.Line(tc.URL, maxShown), printable.Line(tc.Model, maxShownName), printable.Line(module, maxShownName))
 	for i, r := range results {
 		writeTimeline(&b, i+1, len(results), r)
 	}
@@ -388,11 +389,11 @@ func writeTimeline(w io.Writer, n, of int, r *prober.Result) {
 		fmt.Fprintf(w, ", HTTP %d", r.HTTPStatus)
 	}
 	if r.RemoteAddr != "" {
-		fmt.Fprintf(w, " from %s", printable(r.RemoteAddr))
+		fmt.Fprintf(w, " from %s", printable.Line(r.RemoteAddr, maxShownName))
 	}
 	fmt.Fprintf(w, ", id %s\n", r.Request.ID)
 	if r.Err != nil {
-		fmt.Fprintf(w, "    %s\n", printable(r.Err.Error()))
+		fmt.Fprintf(w, "    %s\n", printable.Line(r.Err.Error(), maxShown))
 	}
 	t := &r.Timeline
 	for _, step := range []struct {

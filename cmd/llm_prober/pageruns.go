@@ -41,7 +41,13 @@ func (d *daemon) pageRuns() *web.RunsSource {
 		Live: func() []web.LiveRun {
 			var live []web.LiveRun
 			for _, l := range d.ramps.running() {
-				live = append(live, web.LiveRun{ID: l.ID, Ramp: l.Ramp, Target: l.Target, Trigger: l.Trigger, Started: l.Started, Snapshot: l.latest.Load()})
+				run := web.LiveRun{ID: l.ID, Ramp: l.Ramp, Target: l.Target, Trigger: l.Trigger, Started: l.Started, Snapshot: l.latest.Load()}
+				if cfg := d.inForce.Load(); cfg != nil {
+					if tc := cfg.Target(l.Target); tc != nil && tc.Price != nil {
+						run.Currency = tc.Price.Currency
+					}
+				}
+				live = append(live, run)
 			}
 			return live
 		},

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	commoncfg "github.com/prometheus/common/config"
-
 	"github.com/llmprober/llm_prober/collector"
 	"github.com/llmprober/llm_prober/collector/engine"
 	"github.com/llmprober/llm_prober/config"
 	"github.com/llmprober/llm_prober/internal/web"
 	"github.com/llmprober/llm_prober/prober"
 	"github.com/llmprober/llm_prober/prober/schedule"
+	"github.com/llmprober/llm_prober/prober/transport"
 )
 
 // plan is a configuration turned into what each part of the daemon takes of it.
@@ -182,13 +181,14 @@ func (p *plan) addEngine(tc *config.Target) error {
 	if e == nil {
 		return nil
 	}
-	client, err := commoncfg.NewClientFromConfig(e.HTTP, "llm_engine", commoncfg.WithUserAgent(userAgent()))
+	client, err := newHTTPClient(e.HTTP, "llm_engine", e.MetricsURL)
 	if err != nil {
 		return err
 	}
 	o := engine.Options{
 		Target: tc.Name, MetricsURL: e.MetricsURL, Kind: engine.Kind(e.Kind), Client: client, Labels: tc.Labels,
 		Interval: time.Duration(e.Interval), Timeout: time.Duration(e.Timeout), Match: e.Match, DestructiveReads: e.DestructiveReads,
+		Secrets: func() []string { return transport.Secrets(e.HTTP) },
 	}
 	for name, m := range e.Custom {
 		if o.Custom == nil {

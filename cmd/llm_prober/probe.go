@@ -17,6 +17,7 @@ import (
 	commoncfg "github.com/prometheus/common/config"
 
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/transport"
 	"github.com/llmprober/llm_prober/prober/wire"
 	"github.com/llmprober/llm_prober/prober/workload"
@@ -38,7 +39,7 @@ type probeCommand struct {
 }
 
 func addProbeCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
-	c := &probeCommand{promptTokens: tokenRange{50, 50}}
+	c := &probeCommand{promptTokens: tokenRange{50, 50}, headerFiles: map[string]string{}}
 	cmd := app.Command("probe", "Measure an endpoint now, without a daemon.")
 	cmd.HelpLong("Sends requests one after the other, prints a line for each as it ends and a summary at last.\n" +
 		"The exit code is 1 if a request failed.\n\n" +
@@ -189,7 +190,7 @@ func (t textReport) request(n int, r *prober.Result) error {
 		}
 	}
 	if r.Err != nil {
-		line += "  " + printable(r.Err.Error())
+		line += "  " + printable.Line(r.Err.Error(), maxShown)
 	}
 	if r.Degraded {
 		line += fmt.Sprintf("  degraded (dispatch %s, receive %s late)", shortDuration(r.DispatchDelay()), shortDuration(r.ReceiveDelay))
@@ -200,14 +201,16 @@ func (t textReport) request(n int, r *prober.Result) error {
 
 func (t textReport) summary(s *summary) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%d requests:", s.requests)
+	fmt.Fprintf(&b, "\n%s:", quantity(s.requests, "request"))
 	for _, o := range s.outcomeNames() {
 		fmt.Fprintf(&b, " %d %s", s.outcomes[o], o)
 	}
-	if s.requests > 0 {
-		fmt.Fprintf(&b, "; times by the %s's clock", s.clock())
+	b.WriteString(s.clockWords() + "\n")
+	if len(s.duration) == 0 {
+		_, err := io.WriteString(t.w, b.String())
+		return err
 	}
-	fmt.Fprintf(&b, "\n%-24s %7s %10s %10s %10s %10s %10s\n", "", "n", "mean", "p50", "p95", "p99", "max")
+	fmt.Fprintf(&b, "%-24s %7s %10s %10s %10s %10s %10s\n", "", "n", "mean", "p50", "p95", "p99", "max")
 	for _, row := range []struct {
 		name   string
 		values *sample
@@ -282,13 +285,17 @@ func (j jsonReport) summary(s *summary) error {
 	type body struct {
 		Requests int                    `json:"requests"`
 		Outcomes map[prober.Outcome]int `json:"outcomes"`
-		Clock    prober.Clock           `json:"clock"`
+		Clock    *prober.Clock          `json:"clock"` // null: there are no times
 		TTFT     description            `json:"ttft_seconds"`
 		ITL      description            `json:"itl_seconds"`
 		Duration description            `json:"duration_seconds"`
 		Rate     description            `json:"output_tokens_per_second"`
 	}
+	var clock *prober.Clock
+	if c := s.clock(); c != "" {
+		clock = &c
+	}
 	return j.enc.Encode(map[string]body{"summary": {
-		s.requests, s.outcomes, s.clock(), s.ttft.describe(), s.itl.describe(), s.duration.describe(), s.rate.describe(),
+		s.requests, s.outcomes, clock, s.ttft.describe(), s.itl.describe(), s.duration.describe(), s.rate.describe(),
 	}})
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"github.com/llmprober/llm_prober/collector/gpu"
 	"github.com/llmprober/llm_prober/config"
@@ -61,6 +60,9 @@ func (c *rampCommand) run(ctx context.Context, e env) error {
 	if rc == nil {
 		return fmt.Errorf("%s has no ramp %q; it has: %s", c.file, c.name, rampNames(cfg))
 	}
+	if shards > 0 && rc.Shape != nil && rc.Shape.Search != nil {
+		return fmt.Errorf("--shard: the ramp %s is a search, which cannot be spread: each shard would go its own way", rc.Name)
+	}
 	if shards > 0 && rc.Seed == nil {
 		return fmt.Errorf("--shard: the ramp %s has no seed in %s: without it shards have plans that differ", rc.Name, c.file)
 	}
@@ -102,32 +104,46 @@ func (c *rampCommand) run(ctx context.Context, e env) error {
 	return verdict
 }
 
+// prepare is how long before it begins a run is made ready: connections, the look at the engine, the record.
+const prepare = 5 * time.Second
+
 // watch runs the ramp before the user's eyes.
 func (c *rampCommand) watch(ctx context.Context, e env, d *daemon, rc *config.Ramp, begin time.Time, shard, shards int) error {
 	if !begin.IsZero() {
 		fmt.Fprintf(e.stderr, "waiting until %s\n", begin.Format(time.RFC3339))
-		if err := workload.SleepUntil(ctx, begin); err != nil {
+		if err := workload.SleepUntil(ctx, begin.Add(-prepare)); err != nil {
 			return err
 		}
 	}
+	nominal := begin // shards of one time are one run
+	if shards == 0 {
+		nominal = time.Time{}
+	}
 	cfg := d.inForce.Load()
 	var last *record.Run
+	var since time.Time
 	for set := 1; set <= max(rc.Repeat, 1) && ctx.Err() == nil; set++ {
-		view := newRampView(e.stderr, terminal(e.stderr), rc, set)
+		view := newRampView(e.stderr, 0, rc, set)
+		if width := terminal(e.rawStderr); width > 0 {
+			view = newRampView(e.rawStderr, width, rc, set)
+		}
 		job := &rampJob{
-			cfg: cfg, ramp: rc, targets: *d.current.Load(), scheduler: d.scheduler, trigger: record.ByHand, set: set, shard: shard, shards: shards,
+			cfg: cfg, ramp: rc, targets: *d.current.Load(), scheduler: d.scheduler, trigger: record.ByHand, nominal: nominal, begin: begin, set: set, since: since, shard: shard, shards: shards,
 		}
 		run := d.ramps.run(ctx, job, view)
 		view.end()
 		if run == nil {
 			return errSilent // the log says why
 		}
-		last = run
+		last, since = run, time.Now()
 		if err := writeRun(e.stdout, run, c.output); err != nil {
 			return err
 		}
 		if run.Verdict == record.Aborted || run.Verdict == record.CutShort {
 			break
+		}
+		if !begin.IsZero() { // the same for all shards, however long each of them has waited for its last answers
+			begin = begin.Add(rc.PlannedDuration()/time.Duration(max(rc.Repeat, 1)) + prepare)
 		}
 	}
 	if last == nil {
@@ -207,17 +223,4 @@ func rampNames(cfg *config.Config) string {
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")
-}
-
-// terminal is how wide the terminal behind w is; 0 where there is none.
-func terminal(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 80
-	}
-	return width
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,7 +35,10 @@ type rampJob struct {
 	scheduler *schedule.Scheduler // whose budgets the run keeps
 	trigger   record.Trigger
 	nominal   time.Time
-	set       int // from 1, of ramp.Repeat; 0: not repeated
+	begin     time.Time // zero: at once
+	latest    time.Time // when it may begin at the latest; zero: whenever
+	set       int       // from 1, of ramp.Repeat; 0: not repeated
+	since     time.Time // what the engine said earlier is of the run before this one; zero: there was none
 	shard     int
 	shards    int // 0: not spread
 }
@@ -48,7 +52,7 @@ func (j *rampJob) plan(id string) (p ramp.Plan, closeAll func(), err error) {
 	}
 	p = ramp.Plan{
 		ID: id, Name: rc.Name, Target: tc.Name, Model: tc.Model, Shape: rc.Shape.Name(), Seed: rand.Uint64() >> 11,
-		Trigger: j.trigger, Nominal: j.nominal, Shard: j.shard, Shards: j.shards,
+		Trigger: j.trigger, Nominal: j.nominal, Begin: j.begin, Latest: j.latest, Shard: j.shard, Shards: j.shards,
 		Drain: time.Duration(rc.Drain), SampleInterval: time.Duration(rc.SampleInterval),
 		Abort: abortOf(&rc.Abort), Environment: environmentOf(tc), LateBound: time.Duration(j.cfg.Global.DegradedAfter),
 	}
@@ -372,7 +376,7 @@ func environmentOf(tc *config.Target) record.Environment {
 		Version: version.Version, Host: host, OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
 		GPUs: slices.Clone(tc.GPUs), Labels: maps.Clone(tc.Labels),
 	}
-	if tc.Engine != nil {
+	if tc.Engine != nil && tc.Engine.Kind != config.EngineAuto {
 		e.Engine = tc.Engine.Kind
 	}
 	if tc.Price != nil {
@@ -386,12 +390,16 @@ func shardOf(s string) (shard, shards int, err error) {
 	if s == "" {
 		return 0, 0, nil
 	}
-	i, n, ok := strings.Cut(s, "/")
-	if _, err1 := fmt.Sscan(i, &shard); !ok || err1 != nil {
+	i, n, _ := strings.Cut(s, "/")
+	shard, err1 := strconv.Atoi(i)
+	shards, err2 := strconv.Atoi(n)
+	switch {
+	case err1 != nil || err2 != nil:
 		return 0, 0, fmt.Errorf("%q: want I/N, such as 0/4 for the first of four", s)
-	}
-	if _, err2 := fmt.Sscan(n, &shards); err2 != nil || shards < 1 || shard < 0 || shard >= shards {
+	case shard < 0 || shard >= shards:
 		return 0, 0, fmt.Errorf("%q: want I/N with I from 0 to N-1", s)
+	case shards > record.MaxShards:
+		return 0, 0, fmt.Errorf("%q: a ramp has %d shards at most", s, record.MaxShards)
 	}
 	return shard, shards, nil
 }

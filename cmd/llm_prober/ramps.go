@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"github.com/llmprober/llm_prober/collector/gpu"
 	"github.com/llmprober/llm_prober/config"
 	"github.com/llmprober/llm_prober/internal/runs"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp"
 	"github.com/llmprober/llm_prober/prober/ramp/cron"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
@@ -45,32 +48,39 @@ type liveRun struct {
 	*rampLive
 }
 
-// claim is how a prober claims an occasion of a ramp; nil: it has no need to, for there is no other prober.
-type claim func(ctx context.Context, name string, nominal time.Time) (bool, error)
-
-// claimsOf is what --ramp.claims says: nothing, "kubernetes", or a directory that several probers share.
-func claimsOf(flag string, logger *slog.Logger) (claim, error) {
-	switch flag {
-	case "":
-		return nil, nil
-	case "kubernetes":
-		c, err := cron.InCluster(cron.ServiceAccount, os.Getenv, logger)
+// claimed is what --ramp.claims says: nothing, "kubernetes" with or without the name that the replicas have in common, or a
+// directory that several probers share.
+func (f *storageFlags) claimed(logger *slog.Logger) (cron.Claims, error) {
+	platform, group, named := strings.Cut(f.claims, ":")
+	switch {
+	case f.claims == "":
+		return nil, nil // there is no other prober
+	case platform == "kubernetes" && named && group == "":
+		return nil, fmt.Errorf("--ramp.claims=%s: there is no name after the colon; take that of the StatefulSet, or leave the colon out", f.claims)
+	case platform == "kubernetes":
+		c, err := cron.InCluster(cron.ServiceAccount, group, os.Getenv, logger)
 		if err != nil {
-			return nil, fmt.Errorf("--ramp.claims=kubernetes: %w", err)
+			return nil, fmt.Errorf("--ramp.claims=%s: %w", f.claims, err)
 		}
-		return c.Claim, nil
+		return c, nil
 	}
-	return cron.FileClaims{Dir: flag}.Claim, nil
+	// Two probers of one machine have records of their own, which tell them apart.
+	host, _ := os.Hostname()
+	path, err := filepath.Abs(f.path)
+	if err != nil {
+		path = f.path
+	}
+	return cron.FileClaims{Dir: f.claims, Holder: host + " " + path}, nil
 }
 
 // newRamps makes ramps without any; apply makes them.
-func newRamps(d *daemon, store *storage, gpus func() gpu.View, claims claim) *ramps {
+func newRamps(d *daemon, store *storage, gpus func() gpu.View, claims cron.Claims) *ramps {
 	var reasons []string
 	for _, r := range cron.Reasons() {
 		reasons = append(reasons, string(r))
 	}
 	r := &ramps{d: d, store: store, gpus: gpus, metrics: collector.NewRamps(reasons), live: map[string]*liveRun{}, known: map[string]bool{}, last: map[string]record.Verdict{}}
-	r.cron = cron.New(cron.Options{Start: r.start, Claim: claims, LastRun: r.lastRun, Logger: d.logger, Events: rampEvents{r: r}})
+	r.cron = cron.New(cron.Options{Start: r.start, Claims: claims, LastRun: r.lastRun, Logger: d.logger, Events: rampEvents{r: r}})
 	return r
 }
 
@@ -149,11 +159,16 @@ func (r *ramps) start(ctx context.Context, name string, nominal time.Time, trigg
 	if rc == nil || targets == nil {
 		return // a reload has taken it away meanwhile
 	}
+	var since time.Time
 	for set := 1; set <= max(rc.Repeat, 1) && ctx.Err() == nil; set++ {
-		job := &rampJob{cfg: cfg, ramp: rc, targets: *targets, scheduler: r.d.scheduler, trigger: trigger, nominal: nominal, set: set}
+		job := &rampJob{cfg: cfg, ramp: rc, targets: *targets, scheduler: r.d.scheduler, trigger: trigger, nominal: nominal, set: set, since: since}
+		if set == 1 && !nominal.IsZero() {
+			job.latest = cron.Latest(nominal, time.Duration(rc.Jitter))
+		}
 		if run := r.run(ctx, job); run == nil || run.Verdict == record.Aborted || run.Verdict == record.CutShort {
 			return
 		}
+		since = time.Now()
 	}
 }
 
@@ -163,13 +178,18 @@ func (r *ramps) run(ctx context.Context, job *rampJob, watching ...ramp.Observer
 	logger := r.d.logger.With("ramp", rc.Name)
 	metrics := r.metrics.Begin(rc.Name)
 	done := collector.RampFigures{Verdict: record.Invalid}
+	late := false
 	defer func() {
+		if late {
+			metrics.Withdraw()
+			return
+		}
 		done.Ended = time.Now()
 		metrics.End(done)
 		r.metrics.Next(rc.Name, r.cron.Next(rc.Name))
 	}()
 
-	id := runs.NewID(time.Now(), rc.Name)
+	id := runs.NewID(latest(time.Now(), job.begin), rc.Name)
 	plan, closeAll, err := job.plan(id)
 	if err != nil {
 		logger.Error("ramp cannot be run", "err", err)
@@ -177,14 +197,9 @@ func (r *ramps) run(ctx context.Context, job *rampJob, watching ...ramp.Observer
 	}
 	defer closeAll()
 	tc := job.cfg.Target(rc.Target)
-	s := &sampler{target: tc, engines: r.d.engines, gpus: r.gpus, victims: r.d.victims, beside: beside(job.cfg, tc.Name)}
+	s := &sampler{target: tc, engines: r.d.engines, gpus: r.gpus, victims: r.d.victims, beside: beside(job.cfg, tc.Name), since: job.since}
 	plan.Sample, plan.Logger = s.sample, r.d.logger
 	plan.Victims = r.d.victims.usual(s.beside)
-	if e := r.d.engines.Engine(tc.Name); e != nil {
-		if snapshot, ok := e.Snapshot(); ok {
-			plan.Environment.Engine = string(snapshot.Kind)
-		}
-	}
 
 	live := &liveRun{ID: id, Ramp: rc.Name, Target: tc.Name, Trigger: job.trigger, Started: time.Now(), rampLive: new(rampLive)}
 	r.setLive(rc.Name, live)
@@ -199,9 +214,16 @@ func (r *ramps) run(ctx context.Context, job *rampJob, watching ...ramp.Observer
 	}
 	logger.Info("ramp begins", "run", id, "target", tc.Name, "trigger", job.trigger, "at_most", plan.Longest().Round(time.Second))
 	run, err := ramp.Run(ctx, plan, observers)
+	if late = errors.Is(err, ramp.ErrLate); late { // suspended since it was claimed
+		rampEvents{r: r}.Missed(rc.Name, cron.Late, job.nominal)
+		return nil
+	}
 	if err != nil {
 		logger.Error("ramp cannot be run", "err", err)
 		return nil
+	}
+	if s.known {
+		run.Environment.Engine = string(s.last.Kind) // what it turned out to be
 	}
 	r.store.judge(run, rc, tc, logger)
 	if writer != nil {
@@ -214,8 +236,16 @@ func (r *ramps) run(ctx context.Context, job *rampJob, watching ...ramp.Observer
 	}
 	done = figuresOf(run)
 	r.setVerdict(rc.Name, run.Verdict)
-	logger.Log(ctx, levelOfVerdict(run.Verdict), "ramp ended", "run", id, "verdict", run.Verdict, "reasons", printable(strings.Join(run.Reasons, " ")))
+	logger.Log(ctx, levelOfVerdict(run.Verdict), "ramp ended", "run", id, "verdict", run.Verdict, "reasons", printable.Line(strings.Join(run.Reasons, " "), maxShown))
 	return run
+}
+
+// latest is the later of two times.
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func levelOfVerdict(v record.Verdict) slog.Level {
@@ -278,7 +308,7 @@ func (r *ramps) lastRun(name string) time.Time {
 		return time.Time{}
 	}
 	for _, info := range r.store.list(name) {
-		if !info.Nominal.IsZero() {
+		if !info.Nominal.IsZero() && info.Shards == 0 { // shards have their own times
 			return info.Nominal
 		}
 	}
@@ -298,11 +328,11 @@ type rampEvents struct {
 func (e rampEvents) Planned(name string, next time.Time) { e.r.metrics.Next(name, next) }
 
 // Missed implements cron.Events.
-func (e rampEvents) Missed(name string, reason cron.Reason, n int) {
-	for range n {
+func (e rampEvents) Missed(name string, reason cron.Reason, nominal ...time.Time) {
+	for range nominal {
 		e.r.metrics.Missed(name, string(reason))
 	}
-	e.r.d.logger.Warn("ramp missed", "ramp", name, "reason", reason, "times", n)
+	e.r.d.logger.Warn("ramp missed", "ramp", name, "reason", reason, "times", len(nominal), "last", nominal[len(nominal)-1])
 }
 
 // ClaimedElsewhere implements cron.Events.

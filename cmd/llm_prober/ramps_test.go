@@ -159,6 +159,35 @@ func TestRampIsStopped(t *testing.T) {
 	}
 }
 
+// TestRampTooLate has a prober suspended between the claim of an occasion and the first request of its run: nothing is sent, the
+// occasion is missed, and no run counts.
+func TestRampTooLate(t *testing.T) {
+	url := simulated(t, simulator.Options{FirstToken: time.Millisecond, PerToken: time.Millisecond})
+	d, _, _ := started(t, func() string { return fmt.Sprintf(withRamps, url, "") })
+	registry, err := collector.NewRegistry(d.probes, d.ramps.metrics, d.baselines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(name string, labels ...string) float64 {
+		got, _ := value(t, registry, name, append([]string{"ramp", "hand"}, labels...)...)
+		return got
+	}
+	cfg := d.inForce.Load()
+	nominal := time.Now().Add(-cron.Latest(time.Time{}, 0).Sub(time.Time{}) - time.Second)
+	d.ramps.start(t.Context(), "hand", nominal, record.BySchedule)
+	if run := d.storage.newest("hand"); run != nil {
+		t.Errorf("it left the record %s", run.ID)
+	}
+	if missed, running, invalid := count(collector.NameRampMissed, "reason", string(cron.Late)), count(collector.NameRampRunning),
+		count(collector.NameRampRuns, "verdict", string(record.Invalid)); missed != 1 || running != 0 || invalid != 0 {
+		t.Errorf("%v missed late, %v running, %v invalid runs; want 1, 0, 0", missed, running, invalid)
+	}
+	job := &rampJob{cfg: cfg, ramp: cfg.Ramp("hand"), targets: *d.current.Load(), scheduler: d.scheduler, latest: time.Now().Add(time.Minute)}
+	if run := d.ramps.run(t.Context(), job); run == nil || run.Verdict != record.Pass {
+		t.Errorf("a run in time = %+v; want a pass", run)
+	}
+}
+
 // TestRampBudget has a ramp keep the budget of its target.
 func TestRampBudget(t *testing.T) {
 	url := simulated(t, simulator.Options{FirstToken: time.Millisecond, PerToken: time.Millisecond})

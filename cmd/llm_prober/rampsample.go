@@ -18,6 +18,7 @@ type sampler struct {
 	gpus    func() gpu.View // nil: none are collected
 	victims *victims        // nil: there are no continuous probes
 	beside  []string        // the probes that may become victims
+	since   time.Time       // readings of the engine that are older say nothing of the run
 
 	first, last engine.Snapshot // Totals and counters are told as differences
 	known       bool
@@ -38,7 +39,7 @@ func (s *sampler) engine() *record.EngineSample {
 		return nil
 	}
 	now, ok := e.Snapshot()
-	if !ok {
+	if !ok || now.At.Before(s.since) {
 		return nil
 	}
 	if !s.known {

@@ -10,6 +10,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
@@ -31,9 +32,9 @@ type rampView struct {
 const plainEvery = 10 * time.Second
 
 func newRampView(w io.Writer, width int, rc *config.Ramp, set int) *rampView {
-	v := &rampView{w: w, width: width, name: rc.Name}
+	v := &rampView{w: w, width: width, name: printable.Line(rc.Name, maxShownName)}
 	if rc.Repeat > 1 {
-		v.name = fmt.Sprintf("%s, run %d of %d", rc.Name, set, rc.Repeat)
+		v.name = fmt.Sprintf("%s, run %d of %d", v.name, set, rc.Repeat)
 	}
 	return v
 }
@@ -45,7 +46,7 @@ func (v *rampView) StageStarted(w ramp.Where, kind record.Kind, begin, end float
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	fmt.Fprintf(v.w, "%s: lane %s: stage %d, %s (%s, load %.4g to %.4g)\n", v.name, w.Lane, w.Index+1, printable(w.Stage), kind, begin, end)
+	fmt.Fprintf(v.w, "%s: lane %s: stage %d, %s (%s, load %.4g to %.4g)\n", v.name, printable.Line(w.Lane, maxShownName), w.Index+1, printable.Line(w.Stage, maxShownName), kind, begin, end)
 }
 
 // Progress implements ramp.Observer.
@@ -64,7 +65,7 @@ func (v *rampView) Progress(s *ramp.Snapshot) {
 	}
 	lines := []string{fmt.Sprintf("%s on %s", v.name, targetsOf(s))}
 	if s.Ending != "" {
-		lines[0] += ": ending, " + printable(s.Ending)
+		lines[0] += ": ending, " + printable.Line(s.Ending, maxShown)
 	}
 	for i := range s.Lanes {
 		lines = append(lines, "  "+laneLine(&s.Lanes[i]))
@@ -78,7 +79,7 @@ func (v *rampView) Progress(s *ramp.Snapshot) {
 		fmt.Fprintf(&b, "\x1b[%dA", v.lines)
 	}
 	for _, line := range lines {
-		fmt.Fprintf(&b, "\x1b[2K%s\n", cut(line, v.width-1))
+		fmt.Fprintf(&b, "\x1b[2K%s\n", cut(printable.Escape(line), v.width-1)) // these are the only characters that move the cursor
 	}
 	if v.lines > len(lines) {
 		b.WriteString("\x1b[J")
@@ -110,8 +111,8 @@ func (v *rampView) end() {
 func targetsOf(s *ramp.Snapshot) string {
 	var names []string
 	for _, l := range s.Lanes {
-		if len(names) == 0 || names[len(names)-1] != l.Target {
-			names = append(names, l.Target)
+		if name := printable.Line(l.Target, maxShownName); len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
 		}
 	}
 	return strings.Join(names, ", ")
@@ -124,7 +125,7 @@ func laneLine(l *ramp.LaneSnapshot) string {
 	if !l.Open {
 		unit = " under way"
 	}
-	fmt.Fprintf(&b, "%s: %s: planned %.4g%s, sent %.4g/s, %d in flight", l.Lane, printable(l.Stage), l.Planned, unit, l.Achieved, l.InFlight)
+	fmt.Fprintf(&b, "%s: %s: planned %.4g%s, sent %.4g/s, %d in flight", printable.Line(l.Lane, maxShownName), printable.Line(l.Stage, maxShownName), l.Planned, unit, l.Achieved, l.InFlight)
 	if l.TTFTN > 0 {
 		fmt.Fprintf(&b, ", TTFT p50 %s p95 %s", shortDuration(l.TTFTP50), shortDuration(l.TTFTP95))
 	}
@@ -144,7 +145,7 @@ func judgementLine(j *record.Judgement) string {
 	if j.N == 0 {
 		state = "nothing to judge yet"
 	}
-	return fmt.Sprintf("%s of %s: %s (%d of %d within the threshold)", j.Objective.Indicator, j.Probe, state, j.Good, j.N)
+	return fmt.Sprintf("%s of %s: %s (%d of %d within the threshold)", j.Objective.Indicator, printable.Line(j.Probe, maxShownName), state, j.Good, j.N)
 }
 
 // cut shortens a line to the width of the terminal, in characters.

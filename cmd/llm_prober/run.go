@@ -50,6 +50,7 @@ const firstWithin = 5 * time.Second
 
 // runDaemon probes by the configuration that o loads and serves what was measured, until ctx ends.
 func runDaemon(ctx context.Context, e env, o daemonOptions, gpus gpu.Options, web *webFlags, shutdownTimeout time.Duration) error {
+	tuneMemory()
 	// From before the first load to after the drain: without a listener SIGHUP ends the process.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -68,6 +69,7 @@ func runDaemon(ctx context.Context, e env, o daemonOptions, gpus gpu.Options, we
 		d.shutdown(ctx, 0)
 		return err
 	}
+	d.readBaselines() // before the first scrape
 	registry, err := collector.NewRegistry(d.probes, d.self, d.objectives, d.budgets, d.sources, d.baselines, d.ramps.metrics, d.engines, d.gpuTargets, gpu.NewCollector(manager.View))
 	if err != nil {
 		d.shutdown(ctx, 0)
@@ -83,6 +85,7 @@ func runDaemon(ctx context.Context, e env, o daemonOptions, gpus gpu.Options, we
 	group.Go(func() error { return manager.Run(running) })
 	group.Go(func() error { d.engines.Run(running); return nil })
 	group.Go(func() error { d.keepNowAndThen(serving); return nil })
+	group.Go(func() error { d.followBaselines(serving); return nil })
 	group.Go(func() error { return web.serve(serving, handler, e.logger) })
 	group.Go(func() error {
 		<-running.Done()

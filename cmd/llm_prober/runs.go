@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/llmprober/llm_prober/internal/runs"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/judge"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
@@ -113,11 +114,12 @@ func listRuns(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 		names[pin.Run] = append(names[pin.Run], name)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tRAMP\tTARGET\tVERDICT\tSTARTED\tTOOK\tPINNED")
+	fmt.Fprintln(w, "ID\tRAMP\tSHARD\tTARGET\tVERDICT\tSTARTED\tTOOK\tPINNED")
 	for _, i := range infos {
 		slices.Sort(names[i.ID])
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Ramp, i.Target, i.Verdict, i.Started.UTC().Format(time.DateTime),
-			i.Ended.Sub(i.Started).Round(time.Second), strings.Join(names[i.ID], ", "))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, printable.Line(i.Ramp, maxShownName), shardText(&i), printable.Line(i.Target, maxShownName),
+			printable.Line(string(i.Verdict), maxShownName), i.Started.UTC().Format(time.DateTime),
+			i.Ended.Sub(i.Started).Round(time.Second), printable.Line(strings.Join(names[i.ID], ", "), maxShown))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -126,6 +128,17 @@ func listRuns(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 		fmt.Fprintln(e.stderr, "there are more: give a larger --limit")
 	}
 	return nil
+}
+
+// shardText is which share of the load a run made: 0/4, or 4 of 4 where they were added up.
+func shardText(i *runs.Info) string {
+	switch {
+	case i.Shards == 0:
+		return "-"
+	case len(i.Merged) > 0:
+		return fmt.Sprintf("%d of %d", len(i.Merged), i.Shards)
+	}
+	return fmt.Sprintf("%d/%d", i.Shard, i.Shards)
 }
 
 func showRun(c *runsCommand, e env, _ *storage, store *runs.Store) error {
@@ -178,6 +191,9 @@ func mergeRuns(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 	}
 	judge.Judge(merged, nil, judge.Options{})
 	merged.Verdict = merged.Bound(merged.Verdict)
+	if words := merged.MissingWords(); words != "" {
+		merged.Reasons = append([]string{words}, merged.Reasons...)
+	}
 	w, err := store.Begin(runs.NewID(merged.Started, merged.Ramp))
 	if err != nil {
 		return err
@@ -186,9 +202,6 @@ func mergeRuns(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 	if err := w.Commit(merged); err != nil {
 		return err
 	}
-	if missing := merged.Missing(); len(missing) > 0 {
-		fmt.Fprintf(e.stderr, "shards %v of %d are missing: what the run says of the server holds for a part of its load only\n", missing, merged.Shards)
-	}
 	return writeRun(e.stdout, merged, "text")
 }
 
@@ -196,7 +209,7 @@ func pinRun(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 	if err := store.Pin(c.name, c.id); err != nil {
 		return fmt.Errorf("run %s: %w", c.id, err)
 	}
-	_, err := io.WriteString(e.stdout, fmt.Sprintf("%s is %s\n", c.name, c.id))
+	_, err := io.WriteString(e.stdout, fmt.Sprintf("%s is %s\n", printable.Line(c.name, maxShownName), c.id))
 	return err
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"github.com/llmprober/llm_prober/collector"
 	"github.com/llmprober/llm_prober/config"
 	"github.com/llmprober/llm_prober/internal/runs"
 	"github.com/llmprober/llm_prober/prober/ramp/judge"
@@ -31,7 +30,7 @@ func addStorageFlags(cmd *kingpin.CmdClause) *storageFlags {
 	addStoragePath(cmd, &f.path)
 	cmd.Flag("storage.max-runs", "How many runs of each ramp are kept; 0: all.").Default("100").IntVar(&f.maxRuns)
 	cmd.Flag("storage.max-age", "How long runs are kept; 0: for ever.").Default("2160h").DurationVar(&f.maxAge)
-	cmd.Flag("ramp.claims", "Directory that probers share, so that each ramp runs on one of them; or kubernetes: they share its Leases.").
+	cmd.Flag("ramp.claims", "Directory that probers share, so that each ramp runs on one of them; or kubernetes:NAME: pods of one name share Leases.").
 		PlaceHolder("DIR").StringVar(&f.claims)
 	return f
 }
@@ -231,36 +230,4 @@ func (s *storage) firstBaseline(run *record.Run, logger *slog.Logger) {
 	if err := store.SaveBaseline(run.Target, values); err != nil {
 		logger.Error("the baseline cannot be saved", "err", err)
 	}
-}
-
-// baselinesNow are the pinned baselines of the targets that are probed, for the metrics.
-func (d *daemon) baselinesNow() []collector.Baseline {
-	cfg := d.inForce.Load()
-	if cfg == nil || len(cfg.Ramps) == 0 && !d.storage.exists() {
-		return nil
-	}
-	store := d.storage.open()
-	if store == nil {
-		return nil
-	}
-	saved, err := store.Baselines()
-	if err != nil {
-		if !d.baselinesFailed.Swap(true) { // once, until it works again
-			d.logger.Error("pinned baselines cannot be read: their series are absent, and alerts against them do not fire", "err", err)
-		}
-		return nil
-	}
-	d.baselinesFailed.Store(false)
-	var baselines []collector.Baseline
-	for _, tc := range cfg.Targets {
-		for _, v := range saved[tc.Name] {
-			if slices.Contains(tc.Probes, v.Probe) {
-				baselines = append(baselines, collector.Baseline{
-					Target: tc.Name, Model: tc.Model, Probe: v.Probe, Labels: tc.Labels,
-					Indicator: collector.Indicator(v.Indicator), Quantile: v.Quantile, Seconds: v.Seconds,
-				})
-			}
-		}
-	}
-	return baselines
 }

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/llmprober/llm_prober/prober"
 )
@@ -16,7 +16,7 @@ import (
 type summary struct {
 	requests, failed int
 	outcomes         map[prober.Outcome]int
-	userClock        bool // at least one request was timed by the user's clock
+	userClock        int // of the successful ones, those timed by the user's clock
 
 	ttft, itl, duration, rate sample
 }
@@ -31,7 +31,9 @@ func (s *summary) add(r *prober.Result) {
 		s.failed++
 		return
 	}
-	s.userClock = s.userClock || r.Clock == prober.ClockUser
+	if r.Clock == prober.ClockUser {
+		s.userClock++
+	}
 	s.duration = append(s.duration, r.Duration().Seconds())
 	if ttft, ok := r.TTFT(); ok {
 		s.ttft = append(s.ttft, ttft.Seconds())
@@ -46,11 +48,33 @@ func (s *summary) add(r *prober.Result) {
 	}
 }
 
+// clock is the worse of the clocks that the times are of; empty where there are none.
 func (s *summary) clock() prober.Clock {
-	if s.userClock || len(s.duration) == 0 {
+	switch {
+	case len(s.duration) == 0:
+		return ""
+	case s.userClock > 0:
 		return prober.ClockUser
 	}
 	return prober.ClockKernel
+}
+
+// clockWords says whose clock the times are of.
+func (s *summary) clockWords() string {
+	if clock := s.clock(); clock == "" {
+		return ""
+	} else if clock == prober.ClockKernel || s.userClock == len(s.duration) {
+		return fmt.Sprintf("; times by the %s's clock", clock)
+	}
+	return fmt.Sprintf("; times by the kernel's clock, but for %s by the user's", quantity(s.userClock, "request"))
+}
+
+// quantity writes how many of a thing.
+func quantity(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
 }
 
 // outcomeNames lists the outcomes that happened, ok first.
@@ -107,17 +131,4 @@ func shortDuration(d time.Duration) string {
 		return strconv.FormatFloat(float64(d)/1e6, 'f', 2, 64) + " ms"
 	}
 	return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) + " s"
-}
-
-// printable makes a server's words fit for a terminal: one line, no control characters.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/llmprober/llm_prober/prober/redaction"
 )
 
 // Engine follows the metrics of one serving engine. It fetches while Run runs. All methods may be called at the same time.
@@ -23,7 +25,8 @@ type Engine struct {
 	options Options
 	log     *slog.Logger
 	client  atomic.Pointer[http.Client]
-	offset  time.Duration // where in each interval its fetches lie
+	secrets atomic.Pointer[func() []string] // of the client
+	offset  time.Duration                   // where in each interval its fetches lie
 
 	rules      map[Kind][]rule
 	wanted     map[string]bool
@@ -66,6 +69,7 @@ func New(o Options, logger *slog.Logger) (*Engine, error) {
 		failures:    make(map[string]float64),
 	}
 	e.client.Store(o.Client)
+	e.secrets.Store(&o.Secrets)
 	add := func(name string) { e.wanted[name] = true }
 	for _, rules := range e.rules {
 		metrics(rules, add)
@@ -229,6 +233,9 @@ func (e *Engine) accept(r *reading, at time.Time, took time.Duration) {
 // failed takes in that a fetch failed.
 func (e *Engine) failed(err error, took time.Duration) {
 	reason := reasonOf(err)
+	if secrets := *e.secrets.Load(); secrets != nil {
+		err = redaction.Of(secrets()...).Error(err)
+	}
 	e.mu.Lock()
 	e.view, e.took, e.problem = nil, took, reason
 	e.failures[reason]++
@@ -270,6 +277,13 @@ func (e *Engine) Snapshot() (Snapshot, bool) {
 		return Snapshot{}, false
 	}
 	return v.snapshot, true
+}
+
+// Tried reports whether the metrics were fetched yet, with or without success.
+func (e *Engine) Tried() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.view != nil || e.problem != ""
 }
 
 // Window returns what requests waited on the average in the smallest time between two fetches that covers from and to. It is false

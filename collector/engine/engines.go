@@ -67,6 +67,7 @@ func (s *Engines) Apply(options []Options) error {
 	for target, old := range s.engines { // changed by Apply alone
 		if e := next[target]; e != nil && e.options.same(old.options) {
 			old.client.Store(e.options.Client)
+			old.secrets.Store(&e.options.Secrets)
 			next[target] = old
 		} else {
 			gone = append(gone, old)

@@ -48,6 +48,9 @@ type Options struct {
 	// of the kind. KindCustom has nothing else.
 	Custom map[string]Source
 
+	// Secrets are what the client sends to prove who it is: an engine that echoes it does not bring it into the log. nil: nothing.
+	Secrets func() []string
+
 	// DestructiveReads allows to read TensorRT-LLM's JSON (/metrics, /perf_metrics), which each read empties: others who read it lose
 	// what the prober takes. Without it, a URL that turns out to be one of these is read once and never again.
 	DestructiveReads bool
@@ -145,9 +148,9 @@ func checkCustom(custom map[string]Source) error {
 	return errors.Join(errs...)
 }
 
-// same reports whether two options, both with their defaults, differ in nothing but their client.
+// same reports whether two options, both with their defaults, differ in nothing but their client and its secrets.
 func (o Options) same(other Options) bool {
-	o.Client, other.Client = nil, nil
+	o.Client, other.Client, o.Secrets, other.Secrets = nil, nil, nil, nil
 	return reflect.DeepEqual(o, other)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"testing"
@@ -49,11 +50,17 @@ func asWorker() int {
 
 // asProber says the worker's process id for each state on standard output.
 func asProber() int {
-	m, err := NewManager(Options{Enabled: true, Library: os.Args[2]}, slog.New(slog.DiscardHandler))
+	logger := slog.New(slog.DiscardHandler)
+	m, err := NewManager(Options{Enabled: true, Library: os.Args[2]}, logger)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	m.launch = launcher(func() *exec.Cmd {
+		cmd := selfCommand()
+		cmd.Env = os.Environ() // where the stand-in reads what to answer
+		return cmd
+	}, logger)
 	m.changes = make(chan struct{}, 1)
 	go func() {
 		for range m.changes {

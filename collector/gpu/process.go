@@ -56,6 +56,7 @@ func selfCommand() *exec.Cmd {
 	cmd := exec.Command(path, WorkerCommand)
 	cmd.Err = errors.Join(cmd.Err, err)
 	cmd.Args[0] = os.Args[0]
+	cmd.Env = workerEnvironment(os.Environ())
 	return cmd
 }
 

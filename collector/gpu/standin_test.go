@@ -142,13 +142,14 @@ func (r *rig) wait(what string, ok func(page) bool) page {
 func (r *rig) snapshots(n int) page {
 	r.t.Helper()
 	last := r.manager.View().LastSuccess
-	return r.wait(fmt.Sprintf("%d snapshots", n), func(page) bool {
+	r.wait(fmt.Sprintf("%d snapshots", n), func(page) bool {
 		if v := r.manager.View(); v.LastSuccess.After(last) {
 			last = v.LastSuccess
 			n--
 		}
 		return n <= 0
 	})
+	return r.scrape() // the page that wait had may be from just before
 }
 
 func (r *rig) scrape() page {

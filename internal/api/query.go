@@ -149,5 +149,5 @@ func parseCursor(kind, cursor string) (at string, ok bool) {
 		return "", false
 	}
 	at, ok = strings.CutPrefix(string(raw), kind+":")
-	return at, ok && at != ""
+	return at, ok && newCursor(kind, at) == cursor // base64 passes over line breaks
 }

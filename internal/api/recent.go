@@ -9,7 +9,7 @@ import (
 	"github.com/llmprober/llm_prober/prober"
 )
 
-// What is kept of each target and probe: some 400 bytes a request, so 50 KB a probe.
+// What is kept of each target and probe: some 200 bytes a request, so 25 KB a probe.
 const (
 	keptRequests = 100 // the newest
 	keptFailures = 20  // the newest failures, which thus stay when successes have pushed them out
@@ -29,8 +29,8 @@ type row struct{ target, probe string }
 type recentRow struct {
 	model    string
 	mu       sync.Mutex // protects what follows
-	newest   []*request // in the order in which they came
-	failures []*request
+	newest   []*packed  // in the order in which they came
+	failures []*packed
 }
 
 var _ prober.Sink = (*Recent)(nil)
@@ -65,17 +65,17 @@ func (r *Recent) Observe(result *prober.Result) {
 	if kept == nil || result.Outcome == prober.Canceled {
 		return
 	}
-	q := newRequest(result, r.wait)
+	q := newRequest(result, r.wait).pack()
 	kept.mu.Lock()
 	defer kept.mu.Unlock()
 	kept.newest = push(kept.newest, q, keptRequests)
-	if q.outcome.Failed() {
+	if q.failed {
 		kept.failures = push(kept.failures, q, keptFailures)
 	}
 }
 
 // push adds q, and drops the oldest where there are too many.
-func push(to []*request, q *request, limit int) []*request {
+func push(to []*packed, q *packed, limit int) []*packed {
 	if len(to) >= limit {
 		copy(to, to[1:])
 		to = to[:len(to)-1]
@@ -87,20 +87,28 @@ func push(to []*request, q *request, limit int) []*request {
 // these would mislead.
 func (r *Recent) newest(target, probe string) []*request {
 	newest, _ := r.kept(target, probe)
-	slices.SortFunc(newest, byAge)
-	return newest
+	return unpackAll(newest, target, probe)
 }
 
 // all lists whatever is kept of a probe, the newest first.
 func (r *Recent) all(target, probe string) []*request {
 	newest, failures := r.kept(target, probe)
-	all := append(newest, failures...)
+	failures = slices.DeleteFunc(failures, func(p *packed) bool { return slices.Contains(newest, p) })
+	return unpackAll(append(newest, failures...), target, probe)
+}
+
+// unpackAll are the requests of a probe, the newest first.
+func unpackAll(kept []*packed, target, probe string) []*request {
+	all := make([]*request, len(kept))
+	for i, p := range kept {
+		all[i] = p.unpack(target, probe)
+	}
 	slices.SortFunc(all, byAge)
-	return slices.Compact(all) // failures that are among the newest, too
+	return all
 }
 
 // kept copies what is kept of a probe. The requests themselves are not changed any more.
-func (r *Recent) kept(target, probe string) (newest, failures []*request) {
+func (r *Recent) kept(target, probe string) (newest, failures []*packed) {
 	r.mu.RLock()
 	kept := r.rows[row{target, probe}]
 	r.mu.RUnlock()

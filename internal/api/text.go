@@ -3,7 +3,8 @@ package api
 import (
 	"regexp"
 	"strings"
-	"unicode"
+
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // How much of a text from outside is told, in characters.
@@ -19,33 +20,12 @@ var credentials = regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+[A-Za-z0-9._~+/=-
 // text makes a line of what may be anything: without credentials, without characters that control a terminal, and not
 // longer than the limit.
 func text(s string, limit int) string {
-	if len(s) > 8*limit { // runes take at most 4 bytes: do not look at megabytes
-		s = s[:8*limit]
-	}
+	s = printable.Line(s, 8*limit) // a control character within a credential does not hide it, and nobody looks at megabytes
 	s = credentials.ReplaceAllStringFunc(s, func(found string) string {
 		if strings.HasPrefix(found, "://") {
 			return "://<secret>@"
 		}
 		return "<secret>"
 	})
-	var b strings.Builder
-	n, space := 0, false
-	for _, c := range s {
-		if !unicode.IsPrint(c) || c == ' ' {
-			space = b.Len() > 0
-			continue
-		}
-		if n >= limit {
-			b.WriteString("…")
-			break
-		}
-		if space {
-			b.WriteByte(' ')
-			n++
-			space = false
-		}
-		b.WriteRune(c)
-		n++
-	}
-	return b.String()
+	return printable.Line(s, limit)
 }

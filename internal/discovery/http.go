@@ -17,6 +17,7 @@ import (
 	commoncfg "github.com/prometheus/common/config"
 
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/prober/transport"
 )
 
 // maxFetch bounds how long an answer may take, where the refresh interval is longer.
@@ -53,10 +54,11 @@ func newEndpoint(h *config.HTTPSD, userAgent string) (*endpoint, error) {
 	}
 	var err error
 	e.client, err = commoncfg.NewClientFromConfig(h.HTTP, "discovery",
-		commoncfg.WithUserAgent(userAgent), commoncfg.WithKeepAlivesDisabled(), commoncfg.WithDialContextFunc(dial))
+		commoncfg.WithUserAgent(userAgent), commoncfg.WithKeepAlivesDisabled(), commoncfg.WithDialContextFunc(transport.KeepTokenOrigin(h.HTTP, h.URL, dial)))
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", h.Name, err)
 	}
+	transport.KeepOrigin(e.client)
 	return e, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/llmprober/llm_prober/prober/redaction"
 )
 
 // take looks at what was read of s. err says that not all could be read.
@@ -56,6 +58,12 @@ func (d *Discovery) take(s *source, docs []document, err error) {
 			settling[place] = true
 		default:
 			wrong[place] = refused[place]
+		}
+	}
+	if len(wrong) > 0 && s.secrets != nil {
+		hidden := redaction.Of(s.secrets()...)
+		for place, err := range wrong {
+			wrong[place] = hidden.Error(err)
 		}
 	}
 	s.tell(wrong, settling, len(docs) == 0)

@@ -2,11 +2,13 @@ package discovery
 
 import (
 	"log/slog"
+	"maps"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/prober/transport"
 )
 
 // source is a place where targets are listed, files or a URL, and what is known of it.
@@ -16,7 +18,8 @@ type source struct {
 	reader   reader
 	mapping  mapping
 	interval time.Duration
-	bound    int // of its targets
+	bound    int             // of its targets
+	secrets  func() []string // that a server may echo, and errors are not to tell; nil: there are none
 	log      *slog.Logger
 
 	// used by one goroutine at a time: first that of New and Load, then its own
@@ -52,6 +55,7 @@ func newSources(o Options) ([]*source, error) {
 			return nil, err
 		}
 		add(h.Name, []string{h.URL}, e, &h.Template, time.Duration(h.RefreshInterval), h.MaxTargets)
+		sources[len(sources)-1].secrets = func() []string { return append(inQuery(h.URL), transport.Secrets(h.HTTP)...) }
 	}
 	return sources, nil
 }
@@ -59,6 +63,15 @@ func newSources(o Options) ([]*source, error) {
 // same reports whether s reads what other reads, so that the lists of one are those of the other.
 func (s *source) same(other *source) bool {
 	return s.name == other.name && slices.Equal(s.reads, other.reads)
+}
+
+// inQuery are the values in a URL's query, which may be keys.
+func inQuery(address string) []string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	return slices.Concat(slices.Collect(maps.Values(u.Query()))...)
 }
 
 // shown is a URL without what may be secret in it.

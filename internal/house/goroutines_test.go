@@ -11,9 +11,17 @@ import (
 
 // sleepers are the tests that may sleep in real time, by "path func", with the reason.
 func sleepers() map[string]string {
+	const replicas = "processes are killed and stopped at random moments of real time"
 	return map[string]string{
 		"internal/simulator/lateness_test.go measureLateness": "a benchmark of the real clock: its streams begin evenly over one token gap",
 		"internal/simulator/tcp_test.go eventually":           "polls what the kernel knows of a socket, which no channel tells",
+		"prober/ramp/cron/missed_test.go Claim":               "is called in bubbles alone",
+		"prober/ramp/cron/process_test.go replicaProcess":     "a process that ticks, to notice that it was stopped",
+		"prober/ramp/cron/process_test.go wait":               "a slow disk",
+		"prober/ramp/cron/processes_test.go run":              replicas,
+		"prober/ramp/cron/processes_test.go serve":            "a slow server",
+		"prober/ramp/cron/processes_test.go stop":             replicas,
+		"prober/ramp/cron/processes_test.go trouble":          replicas,
 		"prober/transport/client_test.go TestReuse":           "polls for the kernel's notice that the peer has closed",
 	}
 }

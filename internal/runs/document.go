@@ -36,6 +36,7 @@ type Info struct {
 	Sets     int            `json:"sets,omitempty"`
 	Shard    int            `json:"shard,omitempty"`
 	Shards   int            `json:"shards,omitempty"`
+	Merged   []int          `json:"merged,omitempty"`
 	Verdict  record.Verdict `json:"verdict"`
 	Requests *Kept          `json:"requests,omitempty"` // nil: none were kept
 }
@@ -43,7 +44,7 @@ type Info struct {
 // infoKeys are the names of Info's fields in run.json, where they come first, in this order.
 func infoKeys() []string {
 	return []string{"schema", "id", "ramp", "target", "model", "shape", "trigger", "nominal", "started", "ended",
-		"set", "sets", "shard", "shards", "verdict", "requests"}
+		"set", "sets", "shard", "shards", "merged", "verdict", "requests"}
 }
 
 // needed are those without which a list cannot be made.

@@ -22,6 +22,9 @@ const requestsSchema = 1
 // decodeMemory bounds what a broken or hostile file can make us take.
 const decodeMemory = 64 << 20
 
+// maxRequestLine bounds one request: half a million chunks. A few bytes of zstd can be a line without end.
+const maxRequestLine = 16 << 20
+
 // Request is one request as it is on record.
 type Request struct {
 	ID     string `json:"id"`
@@ -237,16 +240,19 @@ func eachRequest(r io.Reader, yield func(*Request, error) bool) error {
 		return err
 	}
 	defer dec.Close()
-	lines := json.NewDecoder(dec)
-	for {
+	lines := bufio.NewScanner(dec)
+	lines.Buffer(nil, maxRequestLine)
+	for lines.Scan() {
+		if len(lines.Bytes()) == 0 {
+			continue
+		}
 		q := &Request{}
-		if err := lines.Decode(q); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
+		if err := json.Unmarshal(lines.Bytes(), q); err != nil {
 			return err
 		}
 		if !yield(q, nil) {
 			return nil
 		}
 	}
+	return lines.Err()
 }

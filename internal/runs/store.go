@@ -310,6 +310,9 @@ func (s *Store) Load(id string) (*record.Run, error) {
 	if err := json.Unmarshal(data, run); err != nil {
 		return nil, loadError(id, err)
 	}
+	if err := run.Check(); err != nil {
+		return nil, loadError(id, err)
+	}
 	return run, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // behind is what is known of the targets beside their results, read once for each drawing.
@@ -101,7 +102,7 @@ func engineText(e *Engine) (text string, bad bool) {
 	if !e.Up {
 		text = "engine metrics cannot be read"
 		if e.Problem != "" {
-			text += ": " + printable(e.Problem, maxName)
+			text += ": " + printable.Line(e.Problem, maxName)
 		}
 		return text, true
 	}
@@ -124,14 +125,14 @@ func engineText(e *Engine) (text string, bad bool) {
 
 // gpuText says what is wrong with a GPU; empty: nothing.
 func gpuText(g *GPU) string {
-	name := printable(g.Name, maxName)
+	name := printable.Line(g.Name, maxName)
 	switch {
 	case g.Lost:
 		return name + " is lost"
 	case g.XID != "":
-		return name + ": XID " + printable(g.XID, maxName)
+		return name + ": XID " + printable.Line(g.XID, maxName)
 	case g.Throttled != "":
-		return name + " is throttled: " + printable(g.Throttled, maxName)
+		return name + " is throttled: " + printable.Line(g.Throttled, maxName)
 	default:
 		return ""
 	}
@@ -143,7 +144,7 @@ func rampText(ramps []Ramp, now time.Time) string {
 	for i := range ramps {
 		r := &ramps[i]
 		if r.Running {
-			return printable(r.Name, maxName) + " is running"
+			return printable.Line(r.Name, maxName) + " is running"
 		}
 		if len(r.Times) > 0 && (next == nil || r.Times[0].Before(next.Times[0])) {
 			next = r
@@ -152,7 +153,7 @@ func rampText(ramps []Ramp, now time.Time) string {
 	if next == nil {
 		return ""
 	}
-	return printable(next.Name, maxName) + " in " + span(max(0, next.Times[0].Sub(now)))
+	return printable.Line(next.Name, maxName) + " in " + span(max(0, next.Times[0].Sub(now)))
 }
 
 // spentAfter is how many requests an objective has to have seen before its budget can be spent: the first failure of the
@@ -163,7 +164,7 @@ const spentAfter = 20
 func (b *behind) goals(s *rowSummary) []goalView {
 	var views []goalView
 	for _, o := range b.objectives[rowKey{s.row.Target, s.row.Probe}] {
-		g := goalView{Name: printable(o.Name, maxName), Text: promise(&o), left: 1}
+		g := goalView{Name: printable.Line(o.Name, maxName), Text: promise(&o), left: 1}
 		if o.Indicator == "ttft" && s.row.Stream && s.judged >= minP50 {
 			threshold := time.Duration(o.Threshold * float64(time.Second))
 			within, _ := slices.BinarySearch(s.latencies, threshold+1)
@@ -199,6 +200,6 @@ func promise(o *Objective) string {
 	case "ttft":
 		return share + " within " + chart.Seconds(o.Threshold)
 	default:
-		return share + " " + printable(strings.ReplaceAll(o.Indicator, "_", " "), maxName) + " within " + chart.Seconds(o.Threshold)
+		return share + " " + printable.Line(strings.ReplaceAll(o.Indicator, "_", " "), maxName) + " within " + chart.Seconds(o.Threshold)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/queuewait"
 )
 
@@ -89,7 +90,7 @@ func (d *drawer) latency() string {
 func (d *drawer) goal(b *behind) {
 	for _, o := range b.objectives[rowKey{d.row.Target, d.row.Probe}] {
 		if o.Indicator == "ttft" && d.row.Stream && o.Threshold > 0 {
-			d.rules = append(d.rules, chart.Rule{At: o.Threshold, Across: true, Label: printable(o.Name, 40) + " " + chart.Seconds(o.Threshold), Class: "goal"})
+			d.rules = append(d.rules, chart.Rule{At: o.Threshold, Across: true, Label: printable.Line(o.Name, 40) + " " + chart.Seconds(o.Threshold), Class: "goal"})
 		}
 	}
 }
@@ -100,7 +101,7 @@ func rampBands(ramps []Ramp, from, to time.Time) []chart.Band {
 	for _, r := range ramps {
 		for _, at := range r.Times {
 			if r.Takes > 0 && at.Before(to) && at.Add(r.Takes).After(from) {
-				bands = append(bands, chart.Band{From: chart.At(at), To: chart.At(at.Add(r.Takes)), Label: printable(r.Name, 40), Class: "warm"})
+				bands = append(bands, chart.Band{From: chart.At(at), To: chart.At(at.Add(r.Takes)), Label: printable.Line(r.Name, 40), Class: "warm"})
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -24,7 +25,7 @@ func newComparisonView(c *record.Comparison, room room) *comparisonView {
 	}
 	if c.Test != "" {
 		v.Test = fmt.Sprintf("%s. False alarms: %s at most, over all judged figures together. Changes below %s count as none.",
-			capital(printable(c.Test, maxSentence)), sharePercent(c.Alpha), sharePercent(c.Least))
+			capital(printable.Line(c.Test, maxSentence)), sharePercent(c.Alpha), sharePercent(c.Least))
 	}
 	if len(c.Indicators) == 0 {
 		return v
@@ -38,11 +39,11 @@ func newComparisonView(c *record.Comparison, room room) *comparisonView {
 		in := &shown[i]
 		name := figureName(in.Name)
 		if in.Probe != "" {
-			name += " of " + printable(in.Probe, maxCell)
+			name += " of " + printable.Line(in.Probe, maxCell)
 		}
 		row := []runCell{{Text: name}}
 		if in.Lane != "" && lanes {
-			row[0].Sub = "lane " + printable(in.Lane, maxCell)
+			row[0].Sub = "lane " + printable.Line(in.Lane, maxCell)
 		}
 		between, p, judged, word, class := "–", "–", "no", "", ""
 		interval := chart.Interval{Scale: scale, Change: in.Change, Least: c.Least}
@@ -90,7 +91,7 @@ func runsText(ids []string) string {
 	case 0:
 		return "nothing"
 	case 1:
-		return "run " + printable(ids[0], maxID)
+		return "run " + printable.Line(ids[0], maxID)
 	}
-	return fmt.Sprintf("%d runs (%s to %s)", len(ids), printable(ids[0], maxID), printable(ids[len(ids)-1], maxID))
+	return fmt.Sprintf("%d runs (%s to %s)", len(ids), printable.Line(ids[0], maxID), printable.Line(ids[len(ids)-1], maxID))
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -56,7 +57,7 @@ func (h *runsPages) compare(w http.ResponseWriter, r *http.Request) {
 	default:
 		c, err := h.source.Compare(a, b)
 		if err != nil {
-			v.Problem = capital(printable(err.Error(), maxSentence))
+			v.Problem = capital(printable.Line(err.Error(), maxSentence))
 		} else if c != nil {
 			v.Comparison = newComparisonView(c, rooms()[0])
 		}
@@ -68,7 +69,7 @@ func (h *runsPages) compare(w http.ResponseWriter, r *http.Request) {
 }
 
 func newComparedRun(run *record.Run) comparedRun {
-	return comparedRun{Link: url.PathEscape(run.ID), Title: printable(run.Ramp, maxName) + " on " + printable(run.Target, maxName), When: moment(run.Started), Verdict: verdictOf(run.Verdict)}
+	return comparedRun{Link: url.PathEscape(run.ID), Title: printable.Line(run.Ramp, maxName) + " on " + printable.Line(run.Target, maxName), When: moment(run.Started), Verdict: verdictOf(run.Verdict)}
 }
 
 // sides are the figures and circumstances of both runs. What differs is marked.
@@ -85,9 +86,9 @@ func sides(a, b *record.Run) *runTable {
 		row := runCells(name, left, right, mark)
 		t.add(class, row)
 	}
-	add("Ramp", printable(a.Ramp, maxName), printable(b.Ramp, maxName))
-	add("Target", printable(a.Target, maxName), printable(b.Target, maxName))
-	add("Model", printable(a.Model, maxName), printable(b.Model, maxName))
+	add("Ramp", printable.Line(a.Ramp, maxName), printable.Line(b.Ramp, maxName))
+	add("Target", printable.Line(a.Target, maxName), printable.Line(b.Target, maxName))
+	add("Model", printable.Line(a.Model, maxName), printable.Line(b.Model, maxName))
 	add("Verdict", verdictOf(a.Verdict).Word, verdictOf(b.Verdict).Word)
 	add("Took", span(a.Ended.Sub(a.Started)), span(b.Ended.Sub(b.Started)))
 	left, right := factsOf(a), factsOf(b)
@@ -152,7 +153,7 @@ func (v *comparePage) draw(a, b *record.Run) {
 func (v *comparePage) lane(a, b *record.Run, left, right *record.Lane, named bool) {
 	name := ""
 	if named {
-		name = " of " + printable(left.Name, maxName)
+		name = " of " + printable.Line(left.Name, maxName)
 	}
 	latency := chart.Plot{Frame: chart.Frame{Title: "p95 TTFT by throughput" + name, Height: 280, X: chart.Axis{Label: "Requests per second done"}, Y: chart.Axis{Format: chart.Seconds}}}
 	through := chart.Plot{Frame: chart.Frame{Title: "Throughput by concurrency" + name, Height: 280, X: chart.Axis{Label: "Requests under way, mean"}, Y: chart.Axis{Label: "Requests per second"}}}

@@ -6,9 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf16"
 
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/wire"
 )
 
@@ -44,7 +43,7 @@ func curl(e Endpoint, call *wire.Call) (string, error) {
 			b.WriteString(" \\\n  -H \"" + secret + `"`)
 		}
 	}
-	b.WriteString(" \\\n  -d " + quoted(ascii(string(encoded.Body))))
+	b.WriteString(" \\\n  -d " + quoted(printable.Escape(string(encoded.Body))))
 	return b.String(), nil
 }
 
@@ -92,20 +91,3 @@ func withoutSecrets(u *url.URL) string {
 
 // quoted is one word for a shell.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// ascii writes what is not printable in a JSON text with escapes, so that what is copied is what is seen.
-func ascii(doc string) string {
-	var b strings.Builder
-	for _, c := range doc {
-		switch {
-		case unicode.IsPrint(c) || c == '\n':
-			b.WriteRune(c)
-		case c > 0xffff:
-			high, low := utf16.EncodeRune(c)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, c)
-		}
-	}
-	return b.String()
-}

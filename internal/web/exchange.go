@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // exchange is one result with its course: what a person wants to see of a single request.
@@ -48,18 +49,18 @@ func newExchange(r *prober.Result, s sample) *exchange {
 	e := &exchange{
 		sample: s, strip: newStrip(r), stalls: stalls(r),
 		attempt: max(1, r.Request.Attempt), turn: r.Request.Turn, burst: r.Request.Burst, cold: r.Request.Cold, retried: r.Retried,
-		remote: printable(r.RemoteAddr, maxName), reused: r.Reused, finish: printable(r.FinishReason, maxHeaderValue),
+		remote: printable.Line(r.RemoteAddr, maxName), reused: r.Reused, finish: printable.Line(r.FinishReason, maxHeaderValue),
 		late: r.DispatchDelay(), received: r.ReceiveDelay,
 	}
 	if e.attempt > 1 || e.retried || e.turn > 0 || e.burst > 0 {
-		e.group = printable(r.Request.Group(), maxID)
+		e.group = printable.Line(r.Request.Group(), maxID)
 	}
 	if r.Usage.Known {
 		e.prompt, e.cached = max(0, r.Usage.PromptTokens), max(0, r.Usage.CachedTokens)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		if values := r.Header[name]; len(values) > 0 && len(e.headers) < maxHeaders {
-			e.headers = append(e.headers, header{printable(name, maxHeaderValue), printable(values[0], maxHeaderValue)})
+			e.headers = append(e.headers, header{printable.Line(name, maxHeaderValue), printable.Line(values[0], maxHeaderValue)})
 		}
 	}
 	return e

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // nbsp keeps a number and its unit on one line.
@@ -96,5 +98,5 @@ func amount(v float64, currency string) string {
 	if v > 0 && v < 0.1 {
 		digits = 4
 	}
-	return strconv.FormatFloat(v, 'f', digits, 64) + nbsp + printable(currency, 12)
+	return strconv.FormatFloat(v, 'f', digits, 64) + nbsp + printable.Line(currency, 12)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // guideView is the guide to the metrics.
@@ -13,7 +15,34 @@ type guideView struct{ Groups []guideGroup }
 
 type guideGroup struct {
 	ID, Name string
-	Metrics  []Metric
+	Metrics  []guideMetric
+}
+
+// guideMetric is a metric with its texts in pieces, for they have names in backquotes.
+type guideMetric struct {
+	Metric
+	Help, Note []guidePiece
+}
+
+type guidePiece struct {
+	Text string
+	Code bool
+}
+
+// pieces parts a text at its backquotes. One without its fellow is no name's.
+func pieces(text string) []guidePiece {
+	var all []guidePiece
+	parts := strings.Split(text, "`")
+	for i, part := range parts {
+		code := i%2 == 1 && i < len(parts)-1
+		if i%2 == 1 && !code {
+			part = "`" + part
+		}
+		if part != "" {
+			all = append(all, guidePiece{Text: part, Code: code})
+		}
+	}
+	return all
 }
 
 // guide plans the page that says what each metric means.
@@ -35,11 +64,11 @@ func newGuide(metrics []Metric) guideView {
 		if m.Query == "" {
 			m.Query = query(&m)
 		}
-		m.Name, m.Type, m.Group = printable(m.Name, maxName), printable(m.Type, maxName), printable(m.Group, maxName)
-		m.Help, m.Note, m.Query = printable(m.Help, maxHelp), printable(m.Note, maxHelp), printable(m.Query, maxHelp)
+		m.Name, m.Type, m.Group = printable.Line(m.Name, maxName), printable.Line(m.Type, maxName), printable.Line(m.Group, maxName)
+		m.Help, m.Note, m.Query = printable.Line(m.Help, maxHelp), printable.Line(m.Note, maxHelp), printable.Line(m.Query, maxHelp)
 		var labels []string
 		for _, l := range m.Labels {
-			labels = append(labels, printable(l, maxName))
+			labels = append(labels, printable.Line(l, maxName))
 		}
 		m.Labels = labels
 		i := slices.IndexFunc(g.Groups, func(group guideGroup) bool { return group.Name == m.Group })
@@ -47,7 +76,7 @@ func newGuide(metrics []Metric) guideView {
 			i = len(g.Groups)
 			g.Groups = append(g.Groups, guideGroup{ID: fmt.Sprintf("g%d", i+1), Name: m.Group})
 		}
-		g.Groups[i].Metrics = append(g.Groups[i].Metrics, m)
+		g.Groups[i].Metrics = append(g.Groups[i].Metrics, guideMetric{Metric: m, Help: pieces(m.Help), Note: pieces(m.Note)})
 	}
 	return g
 }

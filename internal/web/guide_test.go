@@ -23,3 +23,22 @@ func TestGuideGroups(t *testing.T) {
 		t.Errorf("groups (-want +got):\n%s", diff)
 	}
 }
+
+// TestGuidePieces parts texts at their backquotes.
+func TestGuidePieces(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want []guidePiece
+	}{
+		{"", nil},
+		{"plain", []guidePiece{{Text: "plain"}}},
+		{"with `retry` only", []guidePiece{{Text: "with "}, {"retry", true}, {Text: " only"}}},
+		{"`a`, `b`", []guidePiece{{"a", true}, {Text: ", "}, {"b", true}}},
+		{"a ` alone", []guidePiece{{Text: "a "}, {Text: "` alone"}}},
+		{"`a` and `", []guidePiece{{"a", true}, {Text: " and "}, {Text: "`"}}},
+	} {
+		if diff := cmp.Diff(tt.want, pieces(tt.text)); diff != "" {
+			t.Errorf("pieces(%q) (-want +got):\n%s", tt.text, diff)
+		}
+	}
+}

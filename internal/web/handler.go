@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // Options are what the pages are made of. A function that is nil says that its subject is not known; the others are called
@@ -54,7 +56,7 @@ func Handler(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Version = printable(o.Version, maxName)
+	o.Version = printable.Line(o.Version, maxName)
 	p := &pages{Options: o, templates: templates, assets: static.hash, drawn: make(map[string]drawing), viewers: make(chan struct{}, maxViewers)}
 	mux := http.NewServeMux()
 	p.routes(mux)

@@ -10,8 +10,8 @@ import (
 	"github.com/llmprober/llm_prober/prober/wire"
 )
 
-// What is kept of each target and probe. A sample takes some 250 bytes and an exchange 2 KiB, so together with the day (see
-// trend) a probe takes some 120 KiB, and its last question.
+// What is kept of each target and probe. A sample takes some 150 bytes and an exchange 1 KiB, so together with the day (see
+// trend) a probe takes some 60 KiB, and its last question: BenchmarkHistory.
 const (
 	keptResults   = 120 // the newest results
 	keptFailures  = 20  // the newest failures, which thus stay when successes have pushed them out of the results
@@ -51,14 +51,15 @@ var _ prober.Sink = (*History)(nil)
 type rowHistory struct {
 	mu sync.Mutex // protects all following fields
 	Row
-	since     time.Time       // when the row came
-	results   ring[sample]    // in the order in which they were observed
-	failures  ring[*exchange] // never changed once they are in, but for what explains them
-	exchanges ring[*exchange] // the same
-	trend     trend           // the last day
-	call      *wire.Call      // the last question; nil: none, or it is too long
-	callSize  int             // of it
-	summary   *rowSummary     // of the results; nil: to be made anew
+	since     time.Time          // when the row came
+	results   ring[packedSample] // in the order in which they were observed
+	failures  ring[*exchange]    // never changed once they are in, but for what explains them
+	exchanges ring[*exchange]    // the same
+	trend     trend              // the last day
+	call      *wire.Call         // the last question; nil: none, or it is too long
+	callSize  int                // of it
+	private   bool               // the last question was a user's own
+	summary   *rowSummary        // of the results; nil: to be made anew
 }
 
 // NewHistory returns a History without rows; Apply makes them.
@@ -95,7 +96,7 @@ func (h *History) Apply(rows []Row) {
 
 func newRowHistory(row Row, since time.Time) *rowHistory {
 	return &rowHistory{
-		Row: row, since: since, results: ring[sample]{limit: keptResults},
+		Row: row, since: since, results: ring[packedSample]{limit: keptResults},
 		failures: ring[*exchange]{limit: keptFailures}, exchanges: ring[*exchange]{limit: keptExchanges},
 	}
 }
@@ -125,14 +126,18 @@ func (h *History) Explain(r *prober.Result, report *queuewait.Report) {
 		return
 	}
 	p := newParts(&report.Breakdown)
-	id := printable(r.Request.ID, maxID)
+	id := idOf(r)
 	row.mu.Lock()
 	defer row.mu.Unlock()
 	row.trend.explain(r.Timeline.End, p)
 	row.summary = nil
 	for i := range row.results.items {
-		if s := &row.results.items[i]; s.id == id && s.end.Equal(r.Timeline.End) {
+		if !row.results.items[i].end.Equal(r.Timeline.End) {
+			continue
+		}
+		if s := row.results.items[i].unpack(); s.id == id {
 			s.parts = p
+			row.results.items[i] = s.pack()
 		}
 	}
 	for i, e := range row.exchanges.items {
@@ -164,7 +169,7 @@ func (h *History) observe(r *prober.Result, report *queuewait.Report) {
 	row.mu.Lock()
 	defer row.mu.Unlock()
 	row.summary = nil
-	row.results.add(s)
+	row.results.add(s.pack())
 	row.exchanges.add(e)
 	if s.outcome.Failed() {
 		row.failures.add(e)
@@ -172,6 +177,9 @@ func (h *History) observe(r *prober.Result, report *queuewait.Report) {
 	row.trend.add(&s)
 	if s.parts != nil {
 		row.trend.explain(s.end, s.parts)
+	}
+	if row.private = r.Request.Private; row.private {
+		size = maxCall + 1 // what is not kept cannot be shown
 	}
 	h.keepCall(row, &r.Request.Call, size)
 }
@@ -210,6 +218,7 @@ type rowView struct {
 	day       []slot      // oldest first
 	call      *wire.Call  // nil: not kept
 	tooLong   bool        // there was a question, too long to be kept
+	private   bool        // the last question was a user's own, and is not kept
 }
 
 // view returns a copy of all rows of a target, in no order.
@@ -221,8 +230,8 @@ func (h *History) view(target string) []rowView {
 		}
 		r.mu.Lock()
 		views = append(views, rowView{
-			Row: r.Row, since: r.since, results: r.results.slice(), failures: r.failures.slice(), exchanges: r.exchanges.slice(),
-			day: r.trend.clone(), call: r.call, tooLong: r.call == nil && len(r.exchanges.items) > 0,
+			Row: r.Row, since: r.since, results: r.samples(), failures: r.failures.slice(), exchanges: r.exchanges.slice(),
+			day: r.trend.clone(), call: r.call, tooLong: r.call == nil && len(r.exchanges.items) > 0, private: r.private,
 		})
 		r.mu.Unlock()
 	}
@@ -271,6 +280,9 @@ type ring[T any] struct {
 
 func (r *ring[T]) add(s T) {
 	if len(r.items) < r.limit {
+		if len(r.items) == cap(r.items) { // to its limit, not beyond
+			r.items = slices.Grow(r.items, min(max(len(r.items), 4), r.limit-len(r.items)))
+		}
 		r.items = append(r.items, s)
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -191,39 +190,4 @@ func TestStrip(t *testing.T) {
 	if s := newStrip(&prober.Result{Request: &prober.Request{}}); s != nil {
 		t.Errorf("newStrip(no time) = %v; want nil", s)
 	}
-}
-
-func TestPrintable(t *testing.T) {
-	for _, test := range []struct{ in, want string }{
-		{"plain text", "plain text"},
-		{"", ""},
-		{"  two\n\nlines\t ", "two lines"},
-		{"a\x1b[31mred\x1b[0m", "a [31mred [0m"},
-		{"right\u202eto left", "right to left"},
-		{"broken \xff\xfe UTF-8", "broken \ufffd\ufffd UTF-8"},
-		{"日本語 ü 🙂", "日本語 ü 🙂"},
-		{"<b>", "<b>"}, // the template's business
-		{strings.Repeat("ab ", 100), strings.Repeat("ab ", 6) + "ab…"},
-		{strings.Repeat("🙂", 1000), strings.Repeat("🙂", 20) + "…"},
-	} {
-		if got := printable(test.in, 20); got != test.want {
-			t.Errorf("printable(%q, 20) = %q; want %q", test.in, got, test.want)
-		}
-	}
-}
-
-func FuzzPrintable(f *testing.F) {
-	f.Add(hostile)
-	f.Add("\xff\u202e\n")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := printable(s, 50)
-		if n := utf8.RuneCountInString(got); n > 52 {
-			t.Errorf("printable(%q, 50) has %d characters", s, n)
-		}
-		for _, c := range got {
-			if !unicode.IsPrint(c) {
-				t.Errorf("printable(%q, 50) = %q, with %U", s, got, c)
-			}
-		}
-	})
 }

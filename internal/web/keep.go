@@ -1,16 +1,20 @@
 package web
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
+
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // savedVersion is the version of files that Save writes. Load takes no other.
@@ -19,13 +23,10 @@ const savedVersion = 1
 // maxSaved bounds what Load reads, and thus what a file that is none of ours can cost.
 const maxSaved = 512 << 20
 
-// saved is a history as it is kept in a file: results, failures and the day. The courses of successes are not in it.
-type saved struct {
-	Version int         `json:"version"`
-	Saved   time.Time   `json:"saved"`
-	Rows    []*savedRow `json:"rows"`
-}
-
+// A history is kept in a file as one JSON object, compressed by gzip: results, failures and the day. The courses of successes
+// are not in it. It is written and read row by row, for the whole of many probes takes more memory than all else.
+//
+//	{"version": 1, "saved": TIME, "rows": [ROW, ...]}
 type savedRow struct {
 	Target   string        `json:"target"`
 	Probe    string        `json:"probe"`
@@ -33,7 +34,14 @@ type savedRow struct {
 	Stream   bool          `json:"stream"`
 	Results  []savedSample `json:"results"`
 	Failures []savedSample `json:"failures"`
-	Day      []slot        `json:"day"`
+	Slots    []savedSlot   `json:"slots,omitempty"`
+	Day      []slot        `json:"day,omitempty"` // the same, as it was written before there were slots
+}
+
+// savedSlot is a packedSlot.
+type savedSlot struct {
+	Number int64  `json:"n"`
+	Packed []byte `json:"p"`
 }
 
 type savedSample struct {
@@ -73,47 +81,77 @@ func saveExchange(e *exchange) savedSample {
 // sample is what was saved, bounded anew: a file may hold anything.
 func (s *savedSample) sample() sample {
 	return sample{
-		id: printable(s.ID, maxID), end: s.End, outcome: prober.Outcome(printable(s.Outcome, maxName)), status: s.Status, err: printable(s.Err, maxError),
+		id: printable.Line(s.ID, maxID), end: s.End, outcome: prober.Outcome(printable.Line(s.Outcome, maxName)), status: s.Status, err: printable.Line(s.Err, maxError),
 		latency: max(0, s.Latency), timed: s.Timed, rate: max(0, s.Rate), exact: s.Exact, degraded: s.Degraded,
 		clock: prober.Clock(s.Clock), took: max(0, s.Took), tpot: max(0, s.TPOT),
 	}
 }
 
 func (s *savedSample) exchange() *exchange {
-	e := &exchange{sample: s.sample(), attempt: s.Attempt, turn: s.Turn, burst: s.Burst, group: printable(s.Group, maxID)}
+	e := &exchange{sample: s.sample(), attempt: s.Attempt, turn: s.Turn, burst: s.Burst, group: printable.Line(s.Group, maxID)}
 	for _, h := range s.Header[:min(len(s.Header), maxHeaders)] {
-		e.headers = append(e.headers, header{printable(h.Name, maxHeaderValue), printable(h.Value, maxHeaderValue)})
+		e.headers = append(e.headers, header{printable.Line(h.Name, maxHeaderValue), printable.Line(h.Value, maxHeaderValue)})
 	}
 	return e
 }
 
 // Save writes what is kept to a file, which is replaced as a whole or not at all.
 func (h *History) Save(path string) error {
-	state := saved{Version: savedVersion, Saved: time.Now().UTC()}
-	for _, r := range h.all() {
-		r.mu.Lock()
-		row := &savedRow{Target: r.Target, Probe: r.Probe, Model: r.Model, Stream: r.Stream, Day: r.trend.clone()}
-		for _, s := range r.results.slice() {
-			row.Results = append(row.Results, saveSample(&s))
+	err := replace(path, func(w io.Writer) error {
+		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+		if err != nil {
+			return err
 		}
-		for _, e := range r.failures.slice() {
-			row.Failures = append(row.Failures, saveExchange(e))
-		}
-		r.mu.Unlock()
-		state.Rows = append(state.Rows, row)
-	}
-	data, err := json.Marshal(&state)
+		return errors.Join(h.write(z), z.Close())
+	})
 	if err != nil {
-		return fmt.Errorf("save history: %w", err)
-	}
-	if err := replace(path, data); err != nil {
 		return fmt.Errorf("save history: %w", err)
 	}
 	return nil
 }
 
-// replace puts data at path. Whoever reads sees the old file or the new one, also after a crash.
-func replace(path string, data []byte) (err error) {
+// write writes the JSON.
+func (h *History) write(to io.Writer) error {
+	w := bufio.NewWriterSize(to, 64<<10)
+	begin, err := json.Marshal(time.Now().UTC())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, `{"version":%d,"saved":%s,"rows":[`, savedVersion, begin)
+	for i, r := range h.all() {
+		if i > 0 {
+			w.WriteString(",\n")
+		}
+		row, err := json.Marshal(r.save())
+		if err != nil {
+			return err
+		}
+		w.Write(row)
+	}
+	w.WriteString("]}\n")
+	return w.Flush() // it has the errors of all that was written
+}
+
+// save is what is kept of a row.
+func (r *rowHistory) save() *savedRow {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	row := &savedRow{Target: r.Target, Probe: r.Probe, Model: r.Model, Stream: r.Stream}
+	for _, s := range r.samples() {
+		row.Results = append(row.Results, saveSample(&s))
+	}
+	for _, e := range r.failures.slice() {
+		row.Failures = append(row.Failures, saveExchange(e))
+	}
+	r.trend.close() // it opens again by itself
+	for _, p := range r.trend.packed {
+		row.Slots = append(row.Slots, savedSlot{p.number, []byte(p.data)})
+	}
+	return row
+}
+
+// replace puts what write writes at path. Whoever reads sees the old file or the new one, also after a crash.
+func replace(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err
@@ -123,7 +161,7 @@ func replace(path string, data []byte) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	_, err = f.Write(data)
+	err = write(f)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
 		return err
@@ -142,31 +180,101 @@ func (h *History) Load(path string) error {
 		return fmt.Errorf("load history: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSaved+1))
+	loaded, err := readSaved(f)
 	if err != nil {
-		return fmt.Errorf("load history: %w", err)
-	}
-	if len(data) > maxSaved {
-		return fmt.Errorf("load history: %s: more than %d bytes", path, maxSaved)
-	}
-	var state saved
-	d := json.NewDecoder(bytes.NewReader(data))
-	if err := d.Decode(&state); err != nil {
 		return fmt.Errorf("load history: %s: %w", path, err)
-	}
-	if state.Version != savedVersion {
-		return fmt.Errorf("load history: %s: version %d, not %d", path, state.Version, savedVersion)
-	}
-	loaded := make(map[rowKey]*savedRow, len(state.Rows))
-	for _, row := range state.Rows {
-		if row == nil {
-			return fmt.Errorf("load history: %s: a row that is null", path)
-		}
-		loaded[rowKey{row.Target, row.Probe}] = row
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.loaded = loaded
+	return nil
+}
+
+// readSaved reads a file that Save wrote, or one from before such files were compressed.
+func readSaved(f io.Reader) (map[rowKey]*savedRow, error) {
+	buffered := bufio.NewReaderSize(f, 64<<10)
+	var r io.Reader = buffered
+	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
+		z, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, err
+		}
+		r = z
+	}
+	limited := &io.LimitedReader{R: r, N: maxSaved + 1}
+	rows := map[rowKey]*savedRow{}
+	version := 0
+	err := eachKey(json.NewDecoder(limited), func(d *json.Decoder, key string) error {
+		switch key {
+		case "version":
+			if err := d.Decode(&version); err != nil {
+				return err
+			}
+			if version != savedVersion {
+				return fmt.Errorf("version %d, not %d", version, savedVersion)
+			}
+			return nil
+		case "rows":
+			return eachRow(d, func(row *savedRow) { rows[rowKey{row.Target, row.Probe}] = row })
+		default:
+			var other json.RawMessage
+			return d.Decode(&other)
+		}
+	})
+	switch {
+	case limited.N <= 0:
+		return nil, fmt.Errorf("more than %d bytes", maxSaved)
+	case err != nil:
+		return nil, err
+	case version == 0:
+		return nil, errors.New("it has no version")
+	}
+	return rows, nil
+}
+
+// eachKey reads one object, and has do read the value of each of its keys.
+func eachKey(d *json.Decoder, do func(d *json.Decoder, key string) error) error {
+	if err := expect(d, '{'); err != nil {
+		return err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		if err := do(d, fmt.Sprint(key)); err != nil {
+			return err
+		}
+	}
+	return expect(d, '}')
+}
+
+// eachRow reads a list of rows, or null.
+func eachRow(d *json.Decoder, do func(*savedRow)) error {
+	if err := expect(d, '['); err != nil {
+		return err
+	}
+	for d.More() {
+		var row *savedRow
+		if err := d.Decode(&row); err != nil {
+			return err
+		}
+		if row == nil {
+			return errors.New("a row that is null")
+		}
+		do(row)
+	}
+	return expect(d, ']')
+}
+
+// expect reads one bracket.
+func expect(d *json.Decoder, bracket json.Delim) error {
+	switch token, err := d.Token(); {
+	case err != nil:
+		return err
+	case token != bracket:
+		return fmt.Errorf("%v where %v was expected", token, bracket)
+	}
 	return nil
 }
 
@@ -175,7 +283,8 @@ func (s *savedRow) into(r *rowHistory) {
 	latest := r.since.Add(time.Minute)
 	for _, saved := range s.Results {
 		if !saved.End.After(latest) {
-			r.results.add(saved.sample())
+			s := saved.sample()
+			r.results.add(s.pack())
 		}
 	}
 	for _, saved := range s.Failures {
@@ -183,7 +292,13 @@ func (s *savedRow) into(r *rowHistory) {
 			r.failures.add(e)
 		}
 	}
-	for _, slot := range s.Day {
+	day := s.Day
+	for _, saved := range s.Slots {
+		if slot, err := (packedSlot{saved.Number, string(saved.Packed)}).unpack(); err == nil {
+			day = append(day, slot)
+		}
+	}
+	for _, slot := range day {
 		if slot.begin().After(latest) || !slot.sound() {
 			continue
 		}
@@ -205,6 +320,12 @@ func (s *slot) sound() bool {
 			}
 		}
 	}
-	return s.OK >= 0 && s.Failed >= 0 && s.Broken >= 0 && len(s.Outcomes) <= len(prober.Outcomes()) &&
+	for _, o := range s.Outcomes {
+		if o.Count < 0 || o.Count > math.MaxInt32 || len(o.Outcome) > maxName {
+			return false
+		}
+	}
+	count := func(n int) bool { return n >= 0 && n <= math.MaxInt32 }
+	return count(s.OK) && count(s.Failed) && count(s.Broken) && len(s.Outcomes) <= len(prober.Outcomes()) &&
 		(s.Parts == nil || len(s.Parts) == len(newPartSums()))
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,8 +93,12 @@ func TestLoadOfWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if string(data[:2]) != "\x1f\x8b" {
+		t.Errorf("the file begins with %q; want it compressed", data[:2])
+	}
 	for name, content := range map[string]string{
 		"empty": "", "half": string(data[:len(data)/2]), "no JSON": "\x00\x01", "another version": `{"version":99}`, "null row": `{"version":1,"rows":[null]}`, "a list": `[]`,
+		"no version": `{"rows":[]}`, "rows that are none": `{"version":1,"rows":{}}`, "half of it as text": `{"version":1,"rows":[{"target":"chat"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "history.json")
@@ -112,10 +117,33 @@ func TestLoadOfWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A file as it was before slots were packed and files compressed is taken as well.
+func TestLoadOfPlainFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	end := time.Now().UTC().Add(-time.Hour).Truncate(time.Second)
+	content := fmt.Sprintf(`{"version":1,"saved":%[1]q,"rows":[{"target":"chat","probe":"interactive","model":%[2]q,"stream":true,
+		"results":[{"id":"x","end":%[1]q,"outcome":"ok","timed":true,"latency":300000000}],"failures":[],
+		"day":[{"Number":%[3]d,"OK":7,"TTFT":[{"Top":5,"Count":1}],"Took":null,"TPOT":null,"Parts":null,"Broken":0,"Outcomes":null}]}]}`,
+		end.Format(time.RFC3339), chat.Model, slotNumber(end))
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := NewHistory()
+	if err := h.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	h.Apply([]Row{chat})
+	v := only(t, h)
+	if len(v.results) != 1 || len(v.day) != 1 || v.day[0].OK != 7 || v.results[0].latency != 300*ms {
+		t.Errorf("results %v, day %v; want the one result and the one slot of the file", v.results, v.day)
+	}
+}
+
 // Whatever a file holds, the history stays bounded and the pages can be drawn.
 func FuzzLoad(f *testing.F) {
 	f.Add(`{"version":1,"rows":[{"target":"chat","probe":"interactive","model":"llama","stream":true,"results":[{"id":"x","end":"2026-11-22T00:00:00Z","outcome":"ok","timed":true,"latency":-5}],"day":[{"Number":1,"TTFT":[{"Top":5,"Count":1}],"Parts":[1]}]}]}`)
 	f.Add(`{"version":1,"rows":[{"target":"chat","probe":"interactive","model":"llama","stream":true,"failures":[{"end":"0001-01-01T00:00:00Z","outcome":"dns","turn":-1}],"day":[{"Number":9223372036854775807},{"Number":-5}]}]}`)
+	f.Add(`{"version":1,"rows":[{"target":"chat","probe":"interactive","model":"llama","stream":true,"slots":[{"n":2970000,"p":"AQoBAAAAAQAAAAA="},{"n":1,"p":"/////w=="}]}]}`)
 	f.Fuzz(func(t *testing.T, content string) {
 		path := filepath.Join(t.TempDir(), "history.json")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -14,7 +14,7 @@ type parts struct {
 }
 
 func newParts(b *queuewait.Breakdown) *parts {
-	p := &parts{source: b.Queue, model: b.Model}
+	p := &parts{source: b.Queue, model: b.Model, took: make([]time.Duration, 0, len(queuewait.Parts()))}
 	for _, name := range queuewait.Parts() {
 		took, _ := b.Part(name)
 		p.took = append(p.took, took)

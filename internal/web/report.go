@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -99,7 +100,7 @@ func fitted(run *record.Run, draw func(w io.Writer, v *runView) error) ([]byte, 
 			v.Notes = append(v.Notes, "This record holds more than a page has room for: lanes, points and rows are left out here. The record itself has them all.")
 		}
 		if err := draw(&page, v); err != nil {
-			return nil, fmt.Errorf("page of run %s: %w", printable(run.ID, maxID), err)
+			return nil, fmt.Errorf("page of run %s: %w", printable.Line(run.ID, maxID), err)
 		}
 		if page.Len() <= maxPage {
 			break
@@ -161,14 +162,14 @@ type findingView struct {
 func newRunView(run *record.Run, sums sums, room room) *runView {
 	v := &runView{
 		room: room,
-		ID:   printable(run.ID, maxID), Ramp: printable(run.Ramp, maxName), Target: printable(run.Target, maxName), Model: printable(run.Model, maxName),
+		ID:   printable.Line(run.ID, maxID), Ramp: printable.Line(run.Ramp, maxName), Target: printable.Line(run.Target, maxName), Model: printable.Line(run.Model, maxName),
 		When: whenOf(run), Verdict: verdictOf(run.Verdict), Reasons: sentences(run.Reasons, room.words), Facts: factsOf(run),
 		Objectives: objectivesTable(run, room.rows), Outcomes: outcomesTable(run, room.rows), Losses: lossesTable(run),
 		Rules: sentences(run.Rules, room.words), Environment: environmentOf(run), Config: configText(run.Config),
 	}
 	v.Title = v.Ramp + " on " + v.Target
 	if run.Stopped != "" {
-		v.Reasons = append(v.Reasons, capital(printable(run.Stopped, maxSentence)))
+		v.Reasons = append(v.Reasons, capital(printable.Line(run.Stopped, maxSentence)))
 	}
 	if d := run.Diagnosis; d != nil {
 		v.Words = sentences(slices.DeleteFunc(slices.Clone(d.Words), func(w string) bool { // findings stand for themselves
@@ -176,8 +177,8 @@ func newRunView(run *record.Run, sums sums, room room) *runView {
 		}), room.words)
 		for _, f := range d.Findings[:min(len(d.Findings), mostFindings, room.words)] {
 			v.Findings = append(v.Findings, findingView{
-				Pattern: patternWords(f.Pattern), Lane: printable(f.Lane, maxName), Words: printable(f.Words, maxSentence),
-				Evidence: printable(f.Evidence, maxSentence), Cause: printable(f.Cause, maxSentence),
+				Pattern: patternWords(f.Pattern), Lane: printable.Line(f.Lane, maxName), Words: printable.Line(f.Words, maxSentence),
+				Evidence: printable.Line(f.Evidence, maxSentence), Cause: printable.Line(f.Cause, maxSentence),
 			})
 		}
 		v.Beyond = beyondTables(d, room.rows)

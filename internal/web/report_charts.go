@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -36,9 +37,9 @@ func (v *runView) draw(run *record.Run, sums sums) {
 		v.Curves = append(v.Curves, curves(run, l, sums, v.room)...)
 		ticks, each := ticksOf(l, tl.most)
 		grouped = max(grouped, each)
-		lane := laneView{Name: printable(l.Name, maxName), Sub: laneSub(run, l), Stages: stagesTable(l, sums, max(8, v.room.stages/len(lanes)), v.room.series)}
+		lane := laneView{Name: printable.Line(l.Name, maxName), Sub: laneSub(run, l), Stages: stagesTable(l, sums, max(8, v.room.stages/len(lanes)), v.room.series)}
 		if s := l.Search; s != nil {
-			lane.Search = capital(printable(s.Words, maxSentence))
+			lane.Search = capital(printable.Line(s.Words, maxSentence))
 		}
 		if len(ticks) > 0 {
 			lane.Charts = tl.lane(l, ticks, len(lanes) == 1)
@@ -65,11 +66,11 @@ func laneSub(run *record.Run, l *record.Lane) string {
 	if l.Open {
 		loop = "open loop: requests begin when planned, whatever the server does"
 		if l.Process != "" {
-			loop += "; arrivals " + printable(l.Process, 40)
+			loop += "; arrivals " + printable.Line(l.Process, 40)
 		}
 	}
 	if l.Target != "" && l.Target != run.Target {
-		loop += "; target " + printable(l.Target, maxName)
+		loop += "; target " + printable.Line(l.Target, maxName)
 	}
 	return loop
 }
@@ -162,7 +163,7 @@ func stageLabel(open bool, s *record.Stage) string {
 	case record.Idle:
 		return "idle"
 	}
-	return printable(string(s.Kind), 12) + " " + load
+	return printable.Line(string(s.Kind), 12) + " " + load
 }
 
 // lane draws one lane over time.
@@ -273,7 +274,7 @@ func (tl *timeline) failures(ticks []runTick, bands []chart.Band) template.HTML 
 	}
 	classes := []string{"bad", "c2", "c4", "c8", "c6", "c5", "c3"}
 	for i, name := range names[:min(len(names), len(classes))] {
-		layer(printable(name, maxKey), classes[i], func(t *runTick) int { return t.outcomes[name] })
+		layer(printable.Line(name, maxKey), classes[i], func(t *runTick) int { return t.outcomes[name] })
 	}
 	if len(names) > len(classes) {
 		layer("others", "unknown", func(t *runTick) int {
@@ -302,7 +303,7 @@ func (tl *timeline) together(lanes []record.Lane) []template.HTML {
 		if len(ticks) == 0 {
 			continue
 		}
-		class, name := fmt.Sprintf("c%d", i%8+1), printable(l.Name, maxKey)
+		class, name := fmt.Sprintf("c%d", i%8+1), printable.Line(l.Name, maxKey)
 		p.Series = append(p.Series, series(name, class, ticks, func(t *runTick) float64 { return known(&t.ttft, t.ttft.P95) }))
 		r.Series = append(r.Series, series(name, class, ticks, func(t *runTick) float64 { return float64(t.sent) / t.length }))
 		p.Rules = append(p.Rules, objectiveRules(tl.run, l)...)
@@ -323,7 +324,7 @@ type sampleAt struct {
 // beside draws what stood beside the requests: the engine, the GPUs, and continuous probes of other targets.
 func (tl *timeline) beside() (charts []template.HTML, notes []string) {
 	all := tl.run.Samples
-	if len(all) == 0 {
+	if len(all) == 0 || len(tl.run.Lanes) == 0 {
 		return nil, nil
 	}
 	each := max(1, (len(all)+tl.room.samples-1)/tl.room.samples)
@@ -375,7 +376,7 @@ func (tl *timeline) beside() (charts []template.HTML, notes []string) {
 	}
 	var lines []chart.Series
 	for i, name := range firstKeys(victims, tl.room.series) {
-		lines = append(lines, chart.Series{Name: printable(name, maxKey), Class: fmt.Sprintf("c%d", i%8+1), Points: means(samples, func(s *record.Sample) *float64 {
+		lines = append(lines, chart.Series{Name: printable.Line(name, maxKey), Class: fmt.Sprintf("c%d", i%8+1), Points: means(samples, func(s *record.Sample) *float64 {
 			if v, ok := s.Victims[name]; ok {
 				return &v
 			}
@@ -463,7 +464,7 @@ func unit(v float64, name string) string {
 
 // gpuName is a GPU's UUID, as short as people use it.
 func gpuName(uuid string) string {
-	name := printable(uuid, maxKey)
+	name := printable.Line(uuid, maxKey)
 	if head, rest, ok := strings.Cut(name, "-"); ok && head == "GPU" && len(rest) > 8 {
 		return "GPU-" + rest[:8] + "…"
 	}
@@ -484,7 +485,7 @@ func (tl *timeline) throttled() []chart.Band {
 		var reasons []string
 		for j := range s.GPUs {
 			for _, r := range s.GPUs[j].Throttled {
-				if r = strings.ReplaceAll(printable(r, 40), "_", " "); !slices.Contains(reasons, r) && len(reasons) < 3 {
+				if r = strings.ReplaceAll(printable.Line(r, 40), "_", " "); !slices.Contains(reasons, r) && len(reasons) < 3 {
 					reasons = append(reasons, r)
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -17,7 +18,7 @@ func curves(run *record.Run, l *record.Lane, sums sums, room room) []template.HT
 	}
 	name := ""
 	if len(run.Lanes) > 1 {
-		name = " of " + printable(l.Name, maxKey)
+		name = " of " + printable.Line(l.Name, maxKey)
 	}
 	charts := []template.HTML{latencyCurve(run, l, steps, name, room)}
 	if c := throughputCurve(run, l, steps, name, room); c != "" {
@@ -47,7 +48,7 @@ func latencyCurve(run *record.Run, l *record.Lane, steps []runLoad, name string,
 		if len(points) == 0 {
 			return
 		}
-		if !part {
+		if !part && !wanders(points) {
 			p.Series = append(p.Series, chart.Series{Class: class, Points: points}) // its name stands with the dots
 		}
 		p.Series = append(p.Series, chart.Series{Name: title, Class: class, Kind: chart.Scatter, Points: points})
@@ -55,7 +56,7 @@ func latencyCurve(run *record.Run, l *record.Lane, steps []runLoad, name string,
 	probes := probesOf(l)
 	if len(probes) > 1 && steps[0].probes != nil {
 		for i, probe := range probes[:min(len(probes), room.series)] {
-			line("p95 "+printable(probe, maxKey), fmt.Sprintf("c%d", i%8+1), func(s *runLoad) float64 { return s.probes[probe] })
+			line("p95 "+printable.Line(probe, maxKey), fmt.Sprintf("c%d", i%8+1), func(s *runLoad) float64 { return s.probes[probe] })
 		}
 	} else {
 		line("p50", "c1", func(s *runLoad) float64 { return s.p50 })
@@ -76,6 +77,18 @@ func latencyCurve(run *record.Run, l *record.Lane, steps []runLoad, name string,
 		p.Summary += ". The objectives held at " + loadText(k.Open, k.HeldAt)
 	}
 	return p.Figure()
+}
+
+// wanders reports whether a line through the points, from the lowest load to the highest, would turn more than once: where a server
+// is overloaded its throughput turns back once, and the rest is chance, which dots show better.
+func wanders(points []chart.Point) bool {
+	turns, rising := 0, true
+	for i := 1; i < len(points); i++ {
+		if up := points[i].X >= points[i-1].X; up != rising {
+			turns, rising = turns+1, up
+		}
+	}
+	return turns > 1
 }
 
 func kneeOf(run *record.Run, l *record.Lane) *record.Knee {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -18,7 +19,7 @@ func factsOf(run *record.Run) []runFact {
 		if a.Over > 0 {
 			sub += ", over " + span(a.Over)
 		}
-		facts = append(facts, runFact{"Aborted by " + strings.ReplaceAll(printable(a.Limit, 60), "_", " "), limitText(a.Limit, a.Value), sub + ", after " + span(a.At.Sub(run.Started)), "bad"})
+		facts = append(facts, runFact{"Aborted by " + strings.ReplaceAll(printable.Line(a.Limit, 60), "_", " "), limitText(a.Limit, a.Value), sub + ", after " + span(a.At.Sub(run.Started)), "bad"})
 	}
 	if d := run.Diagnosis; d != nil {
 		facts = append(facts, diagnosisFacts(d)...)
@@ -78,7 +79,7 @@ func diagnosisFacts(d *record.Diagnosis) []runFact {
 		by := map[string]string{"tokens": "by the price of tokens", "hour": "by the price of an hour"}[c.By]
 		unit := ""
 		if c.Currency != "" {
-			unit = nbsp + printable(c.Currency, 12)
+			unit = nbsp + printable.Line(c.Currency, 12)
 		}
 		sub := by
 		if c.PerMillionTokens > 0 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -79,7 +80,7 @@ func timeCell(h *record.Histogram, q float64) string {
 // stagesTable is what a lane's stages planned, did and measured: of all probes together, and of each where there are several.
 func stagesTable(l *record.Lane, sums sums, most, series int) *runTable {
 	t := &runTable{
-		most: most, Caption: "Stages of lane " + printable(l.Name, maxCell),
+		most: most, Caption: "Stages of lane " + printable.Line(l.Name, maxCell),
 		Note: "Figures are of the measured part of each stage. From intended counts from when a request was planned to go out, and so has in it what waiting for a stalled server costs; " +
 			"from dispatch counts from when it was sent, as closed-loop tools do. Percentiles are of the requests that succeeded.",
 		Class:  "tight",
@@ -96,7 +97,7 @@ func stagesTable(l *record.Lane, sums sums, most, series int) *runTable {
 		if s.Begin != s.End {
 			load = chart.Number(s.Begin) + " to " + load
 		}
-		row := append([]runCell{{Text: printable(s.Name, maxStageName), Sub: stageSub(s)}}, runCells(load, grouped(s.Planned), grouped(s.Sent), grouped(s.Shed), grouped(sum.Sent-sum.Outcomes["ok"]))...)
+		row := append([]runCell{{Text: printable.Line(s.Name, maxStageName), Sub: stageSub(s)}}, runCells(load, grouped(s.Planned), grouped(s.Sent), grouped(s.Shed), grouped(sum.Sent-sum.Outcomes["ok"]))...)
 		row = append(row, statsCells(sum, s)...)
 		class := ""
 		if s.Invalid != "" {
@@ -109,7 +110,7 @@ func stagesTable(l *record.Lane, sums sums, most, series int) *runTable {
 		}
 		for _, name := range firstKeys(s.Probes, series) {
 			st := s.Probes[name]
-			row := runCells(printable(name, maxCell), sharePercent(s.Mix[name]), grouped(st.Sent+st.Shed), grouped(st.Sent), grouped(st.Shed), grouped(st.Sent-st.Outcomes["ok"]))
+			row := runCells(printable.Line(name, maxCell), sharePercent(s.Mix[name]), grouped(st.Sent+st.Shed), grouped(st.Sent), grouped(st.Shed), grouped(st.Sent-st.Outcomes["ok"]))
 			row = append(row, statsCells(st, s)...)
 			row[6].Text, row[7].Text, row[8].Text = "", "", "" // what came in, and was under way, is not told by probe
 			t.add("part", append(row, runCell{}))
@@ -138,16 +139,16 @@ func statsCells(st *record.Stats, s *record.Stage) []runCell {
 func stageSub(s *record.Stage) string {
 	var parts []string
 	if s.Invalid != "" {
-		parts = append(parts, "Invalid: "+printable(s.Invalid, 160))
+		parts = append(parts, "Invalid: "+printable.Line(s.Invalid, 160))
 	}
 	if s.Early != "" {
-		parts = append(parts, "Ended early: "+printable(s.Early, 120))
+		parts = append(parts, "Ended early: "+printable.Line(s.Early, 120))
 	}
 	if s.Unended > 0 {
 		parts = append(parts, grouped(s.Unended)+" not over when the drain was")
 	}
 	for _, reason := range firstKeys(s.ShedBy, 4) {
-		parts = append(parts, grouped(s.ShedBy[reason])+" shed: "+strings.ReplaceAll(printable(reason, 60), "_", " "))
+		parts = append(parts, grouped(s.ShedBy[reason])+" shed: "+strings.ReplaceAll(printable.Line(reason, 60), "_", " "))
 	}
 	return strings.Join(parts, ". ")
 }
@@ -208,9 +209,9 @@ func outcomesTable(run *record.Run, most int) *runTable {
 			for probe, st := range l.Stages[j].Probes {
 				c := byProbe[probe]
 				if c == nil {
-					c = &column{printable(probe, maxCell), map[string]int{}, 0}
+					c = &column{printable.Line(probe, maxCell), map[string]int{}, 0}
 					if len(run.Lanes) > 1 {
-						c.name = printable(l.Name, maxCell) + ": " + c.name
+						c.name = printable.Line(l.Name, maxCell) + ": " + c.name
 					}
 					byProbe[probe] = c
 				}
@@ -249,7 +250,7 @@ func outcomesTable(run *record.Run, most int) *runTable {
 		return cmp.Or(-cmp.Compare(b2i(a == "ok"), b2i(b == "ok")), -cmp.Compare(total.outcomes[a], total.outcomes[b]), cmp.Compare(a, b))
 	})
 	for _, o := range names {
-		row := runCells(printable(o, 60), grouped(total.outcomes[o]), sharePercent(float64(total.outcomes[o])/float64(max(sum, 1))))
+		row := runCells(printable.Line(o, 60), grouped(total.outcomes[o]), sharePercent(float64(total.outcomes[o])/float64(max(sum, 1))))
 		if o == "canceled" {
 			row[0].Sub = "not over when the drain was"
 		}
@@ -325,9 +326,9 @@ func objectivesTable(run *record.Run, most int) *runTable {
 	}
 	for i := range run.Diagnosis.Objectives {
 		j := &run.Diagnosis.Objectives[i]
-		name := printable(j.Name, maxStageName)
+		name := printable.Line(j.Name, maxStageName)
 		if len(run.Lanes) > 1 {
-			name = printable(j.Lane, maxCell) + ": " + name
+			name = printable.Line(j.Lane, maxCell) + ": " + name
 		}
 		state, class := "too few requests to tell", ""
 		switch {
@@ -355,7 +356,7 @@ func objectivesTable(run *record.Run, most int) *runTable {
 // promiseText is an objective: p95 TTFT of chat ≤ 800 ms.
 func promiseText(indicator string, percentile, threshold float64, probe string) string {
 	if probe != "" {
-		probe = " of " + printable(probe, maxCell)
+		probe = " of " + printable.Line(probe, maxCell)
 	}
 	switch indicator {
 	case record.Availability:
@@ -372,7 +373,7 @@ func beyondTables(d *record.Diagnosis, most int) []*runTable {
 	if len(d.Mix) > 0 {
 		t := &runTable{most: most, Caption: "What a larger share of one probe does to the others", Heads: runHeads("Share of", "from", "to", "Changes", "per 10 points", "95 % confidence", "p")}
 		for _, m := range d.Mix {
-			t.add("", runCells(printable(m.Probe, maxCell), sharePercent(m.From), sharePercent(m.To), figureName(m.Indicator)+" of "+printable(m.Victim, maxCell),
+			t.add("", runCells(printable.Line(m.Probe, maxCell), sharePercent(m.From), sharePercent(m.To), figureName(m.Indicator)+" of "+printable.Line(m.Victim, maxCell),
 				changeText("", m.PerTenth), changeText("", m.Low)+" to "+changeText("", m.High), chanceText(m.P)))
 		}
 		tables = append(tables, t)
@@ -380,7 +381,7 @@ func beyondTables(d *record.Diagnosis, most int) []*runTable {
 	if len(d.Neighbours) > 0 {
 		t := &runTable{most: most, Caption: "What one lane's bursts do to another", Heads: runHeads("Victim", "Neighbour", "Indicator", "p95 between bursts", "p95 during", "times", "95 % confidence", "p")}
 		for _, n := range d.Neighbours {
-			t.add("", runCells(printable(n.Victim, maxCell), printable(n.Neighbour, maxCell), indicatorName(n.Indicator), chart.Seconds(n.Between), chart.Seconds(n.During),
+			t.add("", runCells(printable.Line(n.Victim, maxCell), printable.Line(n.Neighbour, maxCell), indicatorName(n.Indicator), chart.Seconds(n.Between), chart.Seconds(n.During),
 				chart.Number(n.Ratio), chart.Number(n.Low)+" to "+chart.Number(n.High), chanceText(n.P)))
 		}
 		tables = append(tables, t)

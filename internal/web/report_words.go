@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -41,7 +42,7 @@ func verdictOf(v record.Verdict) verdictView {
 	case "":
 		return verdictView{"not judged", "·", "idle"}
 	}
-	return verdictView{printable(string(v), 40), "·", "idle"}
+	return verdictView{printable.Line(string(v), 40), "·", "idle"}
 }
 
 func patternWords(p record.Pattern) string {
@@ -61,7 +62,7 @@ func patternWords(p record.Pattern) string {
 	case record.SlowRecovery:
 		return "Slow recovery"
 	}
-	return printable(string(p), 60)
+	return printable.Line(string(p), 60)
 }
 
 func indicatorName(name string) string {
@@ -77,7 +78,7 @@ func indicatorName(name string) string {
 	case record.QueueWait:
 		return "queue wait"
 	}
-	return printable(name, maxName)
+	return printable.Line(name, maxName)
 }
 
 // figureName is what people call a number of a run: p95 TTFT.
@@ -89,7 +90,7 @@ func figureName(name string) string {
 		return "recovery time"
 	}
 	if i := strings.LastIndex(name, "_p"); i > 0 && i+2 < len(name) && name[i+2] >= '0' && name[i+2] <= '9' {
-		return "p" + printable(name[i+2:], 8) + " " + indicatorName(name[:i])
+		return "p" + printable.Line(name[i+2:], 8) + " " + indicatorName(name[:i])
 	}
 	return indicatorName(name)
 }
@@ -212,7 +213,7 @@ func capital(s string) string {
 func sentences(all []string, most int) []string {
 	var lines []string
 	for _, s := range all[:min(len(all), most)] {
-		if s = printable(s, maxSentence); s != "" {
+		if s = printable.Line(s, maxSentence); s != "" {
 			lines = append(lines, capital(s))
 		}
 	}
@@ -234,21 +235,21 @@ func triggerWords(t record.Trigger) string {
 	case record.ByAPI:
 		return "started through the API"
 	}
-	return "started by " + printable(string(t), 40)
+	return "started by " + printable.Line(string(t), 40)
 }
 
 // whenOf says what run this is.
 func whenOf(run *record.Run) []string {
 	var parts []string
 	if run.Model != "" {
-		parts = append(parts, "model "+printable(run.Model, maxName))
+		parts = append(parts, "model "+printable.Line(run.Model, maxName))
 	}
 	parts = append(parts, moment(run.Started))
 	if took := run.Ended.Sub(run.Started); took > 0 {
 		parts = append(parts, "took "+span(took))
 	}
 	if run.Shape != "" {
-		parts = append(parts, "shape "+printable(run.Shape, 60))
+		parts = append(parts, "shape "+printable.Line(run.Shape, 60))
 	}
 	if run.Trigger != "" {
 		parts = append(parts, triggerWords(run.Trigger))
@@ -272,7 +273,7 @@ func environmentOf(run *record.Run) []runPair {
 	var all []runPair
 	add := func(name, value string) {
 		if value != "" {
-			all = append(all, runPair{name, printable(value, 400)})
+			all = append(all, runPair{name, printable.Line(value, 400)})
 		}
 	}
 	add("llm_prober", e.Version)
@@ -311,7 +312,7 @@ func configText(raw json.RawMessage) string {
 			}
 		}
 	}
-	return printableBlock(text, maxRunConfig)
+	return printable.Lines(text, maxRunConfig)
 }
 
 // plainStyle takes the flow style and the quotes of JSON away.
@@ -320,23 +321,4 @@ func plainStyle(n *yaml.Node) {
 	for _, c := range n.Content {
 		plainStyle(c)
 	}
-}
-
-// printableBlock is printable for text of several lines.
-func printableBlock(s string, limit int) string {
-	s = strings.ToValidUTF8(s, "\ufffd")
-	var b strings.Builder
-	n := 0
-	for _, c := range s {
-		if n >= limit {
-			b.WriteString("\n…")
-			break
-		}
-		if c != '\n' && !unicode.IsPrint(c) {
-			c = ' '
-		}
-		b.WriteRune(c)
-		n++
-	}
-	return b.String()
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/internal/runs"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -99,7 +100,7 @@ func send(w http.ResponseWriter, code int, body []byte) {
 // problem is a page that says why there is nothing else.
 func (h *runsPages) problem(w http.ResponseWriter, root string, code int, title, words string) {
 	data := h.newPage(title, root, "Runs")
-	data.Data = struct{ Title, Words string }{title, capital(printable(words, maxSentence))}
+	data.Data = struct{ Title, Words string }{title, capital(printable.Line(words, maxSentence))}
 	h.show(w, code, "runs_problem.html", data)
 }
 
@@ -253,5 +254,5 @@ func fileName(id string) string {
 			return r
 		}
 		return '_'
-	}, printable(id, maxID))
+	}, printable.Line(id, maxID))
 }

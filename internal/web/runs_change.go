@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // maxForm bounds what a form may send.
@@ -33,9 +35,9 @@ func (h *runsPages) confirm(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, "../", http.StatusNotFound, "No such ramp", "There is no ramp of that name in the configuration.")
 		return
 	}
-	data := h.newPage("Start "+printable(name, maxName), "../", "Runs")
+	data := h.newPage("Start "+printable.Line(name, maxName), "../", "Runs")
 	data.Data = struct{ Name, Shown, Target, Takes string }{
-		Name: name, Shown: printable(name, maxName), Target: printable(ramp.Target, maxName), Takes: takesText(ramp.Takes),
+		Name: name, Shown: printable.Line(name, maxName), Target: printable.Line(ramp.Target, maxName), Takes: takesText(ramp.Takes),
 	}
 	h.show(w, http.StatusOK, "runs_start.html", data)
 }

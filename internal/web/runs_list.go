@@ -12,6 +12,7 @@ import (
 
 	"github.com/llmprober/llm_prober/internal/runs"
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
@@ -115,7 +116,7 @@ func (h *runsPages) newRunsView(filter runs.Filter, query url.Values, now time.T
 	all, _, err := h.source.List(runs.Filter{})
 	if err != nil {
 		h.Logger.Error("list runs", "err", err)
-		v.Problem = "The records cannot be listed: " + printable(err.Error(), maxSentence)
+		v.Problem = "The records cannot be listed: " + printable.Line(err.Error(), maxSentence)
 	}
 	v.ramps(h, all, live, now)
 	v.records(h, filter, query)
@@ -127,7 +128,7 @@ func (h *runsPages) newRunsView(filter runs.Filter, query url.Values, now time.T
 		v.Headline, v.Worst = "No runs yet", "pending"
 	default:
 		last := verdictOf(all[0].Verdict)
-		v.Headline = "Last run: " + printable(all[0].Ramp, maxName) + ", " + last.Word
+		v.Headline = "Last run: " + printable.Line(all[0].Ramp, maxName) + ", " + last.Word
 		v.Worst = map[string]string{"good": "healthy", "bad": "down", "warn": "flaky"}[last.Class]
 	}
 	return v
@@ -142,7 +143,7 @@ func (v *runsView) ramps(h *runsPages, all []runs.Info, live map[string]bool, no
 	v.MoreRamps = max(0, len(ramps)-mostRamps)
 	for _, r := range ramps[:min(len(ramps), mostRamps)] {
 		row := rampRow{
-			Name: printable(r.Name, maxName), Target: printable(r.Target, maxName), Schedule: printable(r.Schedule, 120), Takes: takesText(r.Takes),
+			Name: printable.Line(r.Name, maxName), Target: printable.Line(r.Target, maxName), Schedule: printable.Line(r.Schedule, 120), Takes: takesText(r.Takes),
 			Link: "runs?" + url.Values{"ramp": {r.Name}}.Encode(), Running: r.Running || live[r.Name],
 		}
 		if v.CanStart && !row.Running && plainName(r.Name) {
@@ -231,7 +232,7 @@ func (v *runsView) records(h *runsPages, filter runs.Filter, query url.Values) {
 	infos, next, err := h.source.List(filter)
 	if err != nil {
 		if v.Problem == "" {
-			v.Problem = "These records cannot be listed: " + printable(err.Error(), maxSentence)
+			v.Problem = "These records cannot be listed: " + printable.Line(err.Error(), maxSentence)
 		}
 		return
 	}
@@ -248,11 +249,11 @@ func (v *runsView) records(h *runsPages, filter runs.Filter, query url.Values) {
 	for i := range infos {
 		info := &infos[i]
 		row := recordRow{
-			ID: info.ID, Ramp: printable(info.Ramp, maxName), Target: printable(info.Target, maxName), Started: info.Started.UTC().Format("Mon 2 Jan 15:04"),
+			ID: info.ID, Ramp: printable.Line(info.Ramp, maxName), Target: printable.Line(info.Target, maxName), Started: info.Started.UTC().Format("Mon 2 Jan 15:04"),
 			Stamp: info.Started.UTC().Format(time.RFC3339), Trigger: string(info.Trigger), Link: "runs/" + url.PathEscape(info.ID), Verdict: verdictOf(info.Verdict),
 			A: i == second, B: i == first,
 		}
-		row.Trigger = printable(row.Trigger, 20)
+		row.Trigger = printable.Line(row.Trigger, 20)
 		if !plainName(row.ID) {
 			row.ID = ""
 		}
@@ -291,7 +292,7 @@ func (v *runsView) records(h *runsPages, filter runs.Filter, query url.Values) {
 }
 
 // plainName is whether a name can stand in a form as it is: nobody gives another one on purpose.
-func plainName(s string) bool { return s != "" && printable(s, maxName) == s }
+func plainName(s string) bool { return s != "" && printable.Line(s, maxName) == s }
 
 // filters are the choices of the form: what there is on record.
 func filters(all []runs.Info, chosen runs.Filter) filterView {
@@ -312,7 +313,7 @@ func filters(all []runs.Info, chosen runs.Filter) filterView {
 		}
 		return all
 	}
-	name := func(s string) string { return printable(s, maxName) }
+	name := func(s string) string { return printable.Line(s, maxName) }
 	return filterView{
 		Ramps: choices(ramps, chosen.Ramp, name), Targets: choices(targets, chosen.Target, name),
 		Verdicts: choices(verdicts, string(chosen.Verdict), func(s string) string { return verdictOf(record.Verdict(s)).Word }),

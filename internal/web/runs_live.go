@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
@@ -47,7 +48,7 @@ const staleAfter = 5 * time.Second
 
 func newLiveView(l *LiveRun, n int, now time.Time) liveView {
 	v := liveView{
-		Anchor: "live-" + strconv.Itoa(n), Ramp: printable(l.Ramp, maxName), Target: printable(l.Target, maxName), Name: l.Ramp,
+		Anchor: "live-" + strconv.Itoa(n), Ramp: printable.Line(l.Ramp, maxName), Target: printable.Line(l.Target, maxName), Name: l.Ramp,
 		Sub: "since " + l.Started.UTC().Format("15:04:05") + nbsp + "UTC, " + triggerWords(l.Trigger),
 	}
 	if !plainName(l.Ramp) {
@@ -64,7 +65,7 @@ func newLiveView(l *LiveRun, n int, now time.Time) liveView {
 	case s.Done:
 		v.Left, v.Done = "done; its record is being written", 100
 	case s.Ending != "":
-		v.Ending, v.Stopping = "Ending: "+printable(s.Ending, maxSentence), true
+		v.Ending, v.Stopping = "Ending: "+printable.Line(s.Ending, maxSentence), true
 		v.Left = "what is under way ends"
 	case s.Left > 0:
 		left := max(0, s.Left-now.Sub(s.At))
@@ -80,6 +81,9 @@ func newLiveView(l *LiveRun, n int, now time.Time) liveView {
 	}
 	if s.Cost > 0 {
 		v.Sub += ", cost so far " + chart.Number(s.Cost)
+		if l.Currency != "" {
+			v.Sub += nbsp + printable.Line(l.Currency, 12)
+		}
 	}
 	for i := range s.Lanes[:min(len(s.Lanes), mostLiveLanes)] {
 		v.Lanes = append(v.Lanes, newLiveLane(&s.Lanes[i]))
@@ -89,7 +93,7 @@ func newLiveView(l *LiveRun, n int, now time.Time) liveView {
 }
 
 func newLiveLane(l *ramp.LaneSnapshot) liveLane {
-	v := liveLane{Name: printable(l.Lane, maxName), Stage: printable(l.Stage, maxStageName)}
+	v := liveLane{Name: printable.Line(l.Lane, maxName), Stage: printable.Line(l.Stage, maxStageName)}
 	if v.Stage == "" {
 		v.Stage = "not begun"
 	}

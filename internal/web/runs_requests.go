@@ -12,6 +12,7 @@ import (
 	"github.com/llmprober/llm_prober/internal/runs"
 	"github.com/llmprober/llm_prober/internal/web/chart"
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // What the page of a run's single requests shows at most.
@@ -44,7 +45,7 @@ func (h *runsPages) requests(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	v := &requestsView{Run: printable(id, maxID), Link: "../" + url.PathEscape(id)}
+	v := &requestsView{Run: printable.Line(id, maxID), Link: "../" + url.PathEscape(id)}
 	var slowest, failures []*runs.Request
 	read, failed := 0, 0
 	took := func(q *runs.Request) time.Duration { d, _ := q.Between("", runs.StepEnd); return d }
@@ -57,7 +58,7 @@ func (h *runsPages) requests(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err != nil {
-			v.Problem = "The file cannot be read to its end: " + printable(err.Error(), maxSentence)
+			v.Problem = "The file cannot be read to its end: " + printable.Line(err.Error(), maxSentence)
 			break
 		}
 		read++
@@ -87,8 +88,8 @@ func (h *runsPages) requests(w http.ResponseWriter, r *http.Request) {
 
 func newRequestView(q *runs.Request) requestView {
 	v := requestView{
-		ID: printable(q.ID, maxID), Where: printable(q.Lane, maxName) + ", stage " + strconv.Itoa(q.Stage+1) + ", " + printable(q.Probe, maxName),
-		When: q.Intended.UTC().Format("15:04:05.000"), Outcome: printable(string(q.Outcome), 40), Error: printable(q.Error, maxError),
+		ID: printable.Line(q.ID, maxID), Where: printable.Line(q.Lane, maxName) + ", stage " + strconv.Itoa(q.Stage+1) + ", " + printable.Line(q.Probe, maxName),
+		When: q.Intended.UTC().Format("15:04:05.000"), Outcome: printable.Line(string(q.Outcome), 40), Error: printable.Line(q.Error, maxError),
 	}
 	if q.HTTPStatus > 0 && q.Outcome != prober.OK {
 		v.Outcome += ", HTTP " + strconv.Itoa(q.HTTPStatus)

@@ -32,4 +32,5 @@ type LiveRun struct {
 	Trigger          record.Trigger
 	Started          time.Time
 	Snapshot         *ramp.Snapshot // the latest; nil: none yet
+	Currency         string         // of its cost; empty: not known
 }

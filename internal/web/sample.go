@@ -1,11 +1,10 @@
 package web
 
 import (
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // sample is what is kept of one result: enough for a line and a dot, and nothing that grows with the answer.
@@ -16,8 +15,8 @@ type sample struct {
 	status   int    // HTTP status; 0: no response
 	err      string // what went wrong, as plain text; empty when ok
 	latency  time.Duration
-	timed    bool // whether there is a latency: TTFT of a streamed answer, else the duration; successes only
 	rate     float64
+	timed    bool // whether there is a latency: TTFT of a streamed answer, else the duration; successes only
 	exact    bool // whether the server counted the tokens behind rate
 	degraded bool
 	clock    prober.Clock
@@ -29,11 +28,11 @@ type sample struct {
 
 func newSample(r *prober.Result) sample {
 	s := sample{
-		id: printable(r.Request.ID, maxID), end: r.Timeline.End, outcome: r.Outcome, status: r.HTTPStatus,
+		id: idOf(r), end: r.Timeline.End, outcome: r.Outcome, status: r.HTTPStatus,
 		degraded: r.Degraded, clock: r.Clock,
 	}
 	if r.Err != nil {
-		s.err = printable(r.Err.Error(), maxError)
+		s.err = printable.Line(r.Err.Error(), maxError)
 	}
 	if r.Request.Call.Stream {
 		s.latency, s.timed = r.TTFT()
@@ -49,6 +48,14 @@ func newSample(r *prober.Result) sample {
 		s.rate = estimatedRate(r)
 	}
 	return s
+}
+
+// idOf is the request's id, as plain text. Nearly all are, and all that is kept of a request shares that one string.
+func idOf(r *prober.Result) string {
+	if id := printable.Line(r.Request.ID, maxID); id != r.Request.ID {
+		return id
+	}
+	return r.Request.ID
 }
 
 // estimatedRate is chunks per second where nobody counted the tokens; 0 where there is no such thing.
@@ -67,31 +74,3 @@ const (
 	maxID    = 128
 	maxName  = 200
 )
-
-// printable makes a line of text of what may be anything: control and formatting characters (line breaks, terminal escapes,
-// those that turn the direction of writing) become spaces, and what is over the limit is cut off.
-func printable(s string, limit int) string {
-	if len(s) > 8*limit { // runes take at most 4 bytes: do not look at megabytes
-		s = s[:8*limit]
-	}
-	var b strings.Builder
-	n, space := 0, false
-	for _, c := range s {
-		if !unicode.IsPrint(c) || c == ' ' {
-			space = b.Len() > 0
-			continue
-		}
-		if n >= limit {
-			b.WriteString("…")
-			break
-		}
-		if space {
-			b.WriteByte(' ')
-			n++
-			space = false
-		}
-		b.WriteRune(c)
-		n++
-	}
-	return b.String()
-}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // state is how a row is, by what needs attention first.
@@ -208,7 +209,7 @@ func newStatus(summaries []*rowSummary, now time.Time, next NextRun, b *behind) 
 
 // newStatusTarget is what is known of a target beside its probes.
 func newStatusTarget(name string, now time.Time, b *behind) *statusTarget {
-	t := &statusTarget{ID: rowID(name, ""), Name: printable(name, maxName), Href: targetHref(name), state: healthy}
+	t := &statusTarget{ID: rowID(name, ""), Name: printable.Line(name, maxName), Href: targetHref(name), state: healthy}
 	b.about(t, name, now)
 	return t
 }
@@ -336,10 +337,10 @@ func refreshSeconds(rows int) int {
 
 // newRowSummary sums up what is kept of a row, whose lock is held.
 func newRowSummary(h *rowHistory, now time.Time) *rowSummary {
-	results := h.results.slice()
+	results := h.samples()
 	r := &rowSummary{row: h.Row, made: now, since: h.since}
 	r.statusRow = statusRow{
-		ID: rowID(h.Target, h.Probe), Target: printable(h.Target, maxName), Model: printable(h.Model, maxName), Probe: printable(h.Probe, maxName),
+		ID: rowID(h.Target, h.Probe), Target: printable.Line(h.Target, maxName), Model: printable.Line(h.Model, maxName), Probe: printable.Line(h.Probe, maxName),
 		Stream: h.Stream,
 		Kept:   len(results), Bars: newBars(results),
 	}

@@ -42,7 +42,7 @@ func newStrip(r *prober.Result) *strip {
 		return nil
 	}
 	s := &strip{
-		id: printable(r.Request.ID, maxID), end: t.End, outcome: r.Outcome, took: took,
+		id: idOf(r), end: t.End, outcome: r.Outcome, took: took,
 		chunks: len(r.Chunks), tokens: max(0, r.OutputTokens), counted: r.OutputSource == prober.TokensUsage || r.OutputSource == prober.TokensChunks,
 	}
 	if !t.FirstToken.IsZero() && !t.LastToken.IsZero() {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // targetView is the page of one target: all of its probes in short, and one of them at length.
@@ -128,6 +130,8 @@ func (p *pages) command(row *rowView) (command, note string) {
 	switch {
 	case p.Endpoint == nil:
 		return "", ""
+	case row.private:
+		return "", "The questions are those of a file, which is not shown."
 	case row.call == nil && row.tooLong:
 		return "", "The last question is too long to be kept."
 	case row.call == nil:
@@ -139,9 +143,9 @@ func (p *pages) command(row *rowView) (command, note string) {
 	}
 	command, err := curl(endpoint, row.call)
 	if err != nil {
-		return "", "There is no command for it: " + printable(err.Error(), maxError)
+		return "", "There is no command for it: " + printable.Line(err.Error(), maxError)
 	}
-	return block(command, 8*maxCall), ""
+	return printable.Lines(command, 8*maxCall), ""
 }
 
 // exchangeView is one request on the page.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/queuewait"
 	"github.com/llmprober/llm_prober/prober/wire"
 )
@@ -293,7 +294,7 @@ func TestCurl(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if body != ascii(string(encoded.Body)) || !strings.Contains(body, `\u202e\udb40\udc41`) {
+			if body != printable.Escape(string(encoded.Body)) || !strings.Contains(body, `\u202e\udb40\udc41`) {
 				t.Errorf("the shell sends %s; want %s with escapes", body, encoded.Body)
 			}
 		})
@@ -420,22 +421,5 @@ func TestObjectivesOnTheStatus(t *testing.T) {
 				t.Errorf("state %v, %+v; want %v, %q, %q, broken %v, spent %v", r.state, g, test.state, test.now, test.left, test.broken, test.out)
 			}
 		})
-	}
-}
-
-func TestBlock(t *testing.T) {
-	for _, test := range []struct {
-		in    string
-		limit int
-		want  string
-	}{
-		{"a:\n\tb\r\nc", 100, "a:\n\tb\nc"},
-		{"a\x1b[31m\u202e\x00b", 100, "a [31m  b"},
-		{"üü", 3, "ü\n… (cut off here)"},
-		{"", 10, ""},
-	} {
-		if got := block(test.in, test.limit); got != test.want {
-			t.Errorf("block(%q, %d) = %q; want %q", test.in, test.limit, got, test.want)
-		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/llmprober/llm_prober/internal/web/chart"
+	"github.com/llmprober/llm_prober/prober/printable"
 )
 
 // timetableView is the schedule's page.
@@ -65,7 +66,7 @@ func newTimetable(s Schedule, now time.Time) timetableView {
 	v.ramps(s.Ramps, now)
 	for _, p := range s.Pauses {
 		if p.Until.After(now) {
-			v.Pauses = append(v.Pauses, pauseView{printable(p.Target, maxName), targetHref(p.Target), span(p.Until.Sub(now)), p.Until.UTC().Format("15:04:05")})
+			v.Pauses = append(v.Pauses, pauseView{printable.Line(p.Target, maxName), targetHref(p.Target), span(p.Until.Sub(now)), p.Until.UTC().Format("15:04:05")})
 		}
 	}
 	for _, b := range s.Budgets {
@@ -85,7 +86,7 @@ func newTimetable(s Schedule, now time.Time) timetableView {
 
 func newJobView(j *Job, now time.Time) jobView {
 	v := jobView{
-		Target: printable(j.Target, maxName), Href: targetHref(j.Target), Probe: printable(j.Probe, maxName),
+		Target: printable.Line(j.Target, maxName), Href: targetHref(j.Target), Probe: printable.Line(j.Probe, maxName),
 		Every: "every " + span(j.Interval), At: j.Next, Running: j.Running,
 	}
 	if j.Interval > 0 {
@@ -112,7 +113,7 @@ func newJobView(j *Job, now time.Time) jobView {
 func newBudgetView(b *Budget) budgetView {
 	v := budgetView{Target: "all targets", Limit: "no bound"}
 	if b.Target != "" {
-		v.Target, v.Href = printable(b.Target, maxName), targetHref(b.Target)
+		v.Target, v.Href = printable.Line(b.Target, maxName), targetHref(b.Target)
 	}
 	write := chart.Number
 	switch b.Measure {
@@ -124,7 +125,7 @@ func newBudgetView(b *Budget) budgetView {
 		v.What = "cost in the last 24 hours"
 		write = func(x float64) string { return amount(x, b.Currency) }
 	default:
-		v.What = printable(b.Measure, maxName)
+		v.What = printable.Line(b.Measure, maxName)
 	}
 	v.Used = write(b.Used)
 	if b.Limit > 0 {
@@ -149,8 +150,8 @@ func (v *timetableView) ramps(ramps []Ramp, now time.Time) {
 	}
 	for _, r := range ramps {
 		view := rampView{
-			Name: printable(r.Name, maxName), Target: printable(r.Target, maxName), Href: targetHref(r.Target),
-			Schedule: printable(r.Schedule, maxName), Verdict: printable(r.Verdict, maxName), Running: r.Running,
+			Name: printable.Line(r.Name, maxName), Target: printable.Line(r.Target, maxName), Href: targetHref(r.Target),
+			Schedule: printable.Line(r.Schedule, maxName), Verdict: printable.Line(r.Verdict, maxName), Running: r.Running,
 		}
 		if r.Takes > 0 {
 			view.Takes = span(r.Takes)

@@ -9,8 +9,8 @@ import (
 	"github.com/llmprober/llm_prober/prober/queuewait"
 )
 
-// What is remembered of a day: for each slot of ten minutes the distributions, not the results. A slot takes some 300 bytes
-// where answers are alike, and is bounded in all else, so that a probe takes 50 KiB, and 256 KiB at the very most, however
+// What is remembered of a day: for each slot of ten minutes the distributions, not the results. A slot takes some 120 bytes
+// where answers are alike, and is bounded in all else, so that a probe takes 20 KiB, and 128 KiB at the very most, however
 // often it asks.
 const (
 	slotSpan   = 10 * time.Minute
@@ -19,7 +19,10 @@ const (
 )
 
 // trend is the last day of one probe.
-type trend struct{ slots []slot }
+type trend struct {
+	packed []packedSlot // in order, without the one that is open
+	open   *slot        // the one that was added to last; nil: there is none
+}
 
 // slot is ten minutes of it.
 type slot struct {
@@ -36,30 +39,48 @@ func slotNumber(at time.Time) int64 { return at.UnixNano() / int64(slotSpan) }
 // begin is when a slot begins.
 func (s *slot) begin() time.Time { return time.Unix(0, s.Number*int64(slotSpan)).UTC() }
 
-// at is the slot of a time, made if need be; nil where its place is taken by a later one.
+// at is the slot of a time, made if need be, and good until the next call; nil where its place is taken by a later one.
 func (t *trend) at(when time.Time) *slot {
 	n := slotNumber(when)
 	if n < 0 {
 		return nil
 	}
-	i, found := slices.BinarySearchFunc(t.slots, n, func(s slot, n int64) int { return int(s.Number - n) })
-	if found {
-		return &t.slots[i]
+	if t.open != nil && t.open.Number == n {
+		return t.open
 	}
-	if len(t.slots) > 0 && n <= t.slots[len(t.slots)-1].Number-trendSlots {
+	newest := n
+	if t.open != nil {
+		newest = max(newest, t.open.Number)
+	}
+	if len(t.packed) > 0 {
+		newest = max(newest, t.packed[len(t.packed)-1].number)
+	}
+	if n <= newest-trendSlots {
 		return nil
 	}
-	t.slots = slices.Insert(t.slots, i, slot{Number: n})
-	oldest := t.slots[len(t.slots)-1].Number - trendSlots
-	drop := 0
-	for t.slots[drop].Number <= oldest {
-		drop++
+	t.close()
+	t.packed = slices.DeleteFunc(t.packed, func(p packedSlot) bool { return p.number <= newest-trendSlots })
+	t.open = &slot{Number: n}
+	if i, found := inOrder(t.packed, n); found {
+		if s, err := t.packed[i].unpack(); err == nil { // it was packed here
+			*t.open = s
+		}
+		t.packed = slices.Delete(t.packed, i, i+1)
 	}
-	if drop > 0 {
-		t.slots = slices.Delete(t.slots, 0, drop)
-		i -= drop
+	return t.open
+}
+
+// close packs the slot that is open.
+func (t *trend) close() {
+	if t.open == nil {
+		return
 	}
-	return &t.slots[i]
+	i, _ := inOrder(t.packed, t.open.Number)
+	if len(t.packed) == cap(t.packed) { // not to twice as many as there can be
+		t.packed = slices.Grow(t.packed, min(len(t.packed)+4, max(1, trendSlots-len(t.packed))))
+	}
+	t.packed = slices.Insert(t.packed, i, t.open.pack())
+	t.open = nil
 }
 
 func (t *trend) add(s *sample) {
@@ -114,22 +135,44 @@ func newPartSums() []float32 { return make([]float32, len(queuewait.Parts())) }
 // around is the distribution of the times to first token between two times, whole slots only.
 func (t *trend) around(from, to time.Time) sketch {
 	var all sketch
-	for i := range t.slots {
-		s := &t.slots[i]
-		if !s.begin().Before(from) && !s.begin().Add(slotSpan).After(to) {
-			all.merge(s.TTFT)
+	within := func(number int64) bool {
+		begin := (&slot{Number: number}).begin()
+		return !begin.Before(from) && !begin.Add(slotSpan).After(to)
+	}
+	for _, p := range t.packed {
+		if within(p.number) {
+			all.merge(p.ttft())
 		}
+	}
+	if t.open != nil && within(t.open.Number) {
+		all.merge(t.open.TTFT)
 	}
 	return all
 }
 
-// clone is a copy that shares nothing.
+// clone is all slots, oldest first, in memory of their own.
 func (t *trend) clone() []slot {
-	slots := slices.Clone(t.slots)
-	for i := range slots {
-		s := &slots[i]
-		s.TTFT, s.Took, s.TPOT = slices.Clone(s.TTFT), slices.Clone(s.Took), slices.Clone(s.TPOT)
-		s.Parts, s.Outcomes = slices.Clone(s.Parts), slices.Clone(s.Outcomes)
+	if t.open == nil && len(t.packed) == 0 {
+		return nil
+	}
+	slots := make([]slot, 0, len(t.packed)+1)
+	add := func(p packedSlot) {
+		if s, err := p.unpack(); err == nil { // it was packed here
+			slots = append(slots, s)
+		}
+	}
+	i := len(t.packed)
+	if t.open != nil {
+		i, _ = inOrder(t.packed, t.open.Number)
+	}
+	for _, p := range t.packed[:i] {
+		add(p)
+	}
+	if t.open != nil {
+		add(t.open.pack())
+	}
+	for _, p := range t.packed[i:] {
+		add(p)
 	}
 	return slots
 }

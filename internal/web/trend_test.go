@@ -67,20 +67,21 @@ func TestTrendIsBounded(t *testing.T) {
 		tr.add(&sample{end: at, outcome: outcomes[i%len(outcomes)], timed: true, latency: d, took: d, tpot: d})
 		tr.explain(at, &parts{took: make([]time.Duration, len(queuewait.Parts()))})
 	}
-	if len(tr.slots) != trendSlots {
-		t.Errorf("%d slots; want %d", len(tr.slots), trendSlots)
+	slots := tr.clone()
+	if len(slots) != trendSlots {
+		t.Errorf("%d slots; want %d", len(slots), trendSlots)
 	}
-	if first, want := tr.slots[0].begin(), at.Add(-25*time.Hour); first.After(want) {
+	if first, want := slots[0].begin(), at.Add(-25*time.Hour); first.After(want) {
 		t.Errorf("the oldest slot begins at %v; want no later than %v", first, want)
 	}
-	size := 0
-	for _, s := range tr.slots {
-		size += 150 + 4*(cap(s.TTFT)+cap(s.Took)+cap(s.TPOT)) + 4*cap(s.Parts) + 24*cap(s.Outcomes)
+	size := 24 * cap(tr.packed)
+	for _, p := range tr.packed {
+		size += len(p.data)
 	}
-	if size > 256<<10 {
-		t.Errorf("a day takes %d bytes; want at most 256 KiB", size)
+	if size > 128<<10 {
+		t.Errorf("a day takes %d bytes; want at most 128 KiB", size)
 	}
-	t.Logf("%d bytes, as JSON %d", size, len(marshal(t, tr.slots)))
+	t.Logf("%d bytes, as JSON %d", size, len(marshal(t, slots)))
 }
 
 func marshal(t *testing.T, v any) []byte {
@@ -100,7 +101,7 @@ func TestTrendOutOfOrder(t *testing.T) {
 		tr.add(&sample{end: now.Add(-ago), outcome: prober.OK, timed: true, latency: time.Second})
 	}
 	var got []int
-	for _, s := range tr.slots {
+	for _, s := range tr.clone() {
 		got = append(got, int(now.Sub(s.begin())/time.Hour))
 	}
 	if want := []int{24, 1, 0, -1}; !slices.Equal(got, want) {

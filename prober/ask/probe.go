@@ -190,6 +190,7 @@ func (p *Probe) carry(id string, intended time.Time, prompt *workload.Prompt) *p
 	r := &prober.Request{
 		ID: id, Target: p.target.opts.Name, Probe: p.spec.Name, Intended: intended,
 		Call: p.spec.Call, Limits: p.spec.Limits, Checks: p.spec.Checks, PromptUnits: prompt.Units, Attempt: 1,
+		Private: p.replay != nil,
 	}
 	r.Call.Messages = prompt.Messages
 	if own := prompt.MaxOutputTokens; own > 0 && (own < r.Call.MaxOutputTokens || r.Call.MaxOutputTokens == 0) {

@@ -153,5 +153,8 @@ func (s *stage) wait(ctx context.Context, t time.Time) bool {
 	return false
 }
 
+// most is this prober's part of a cap, rounded up. 0 stays 0.
+func (p *Plan) most(n int) int { return (n + p.Shards - 1) / p.Shards }
+
 // part is this prober's part of so many.
 func (p *Plan) part(n int) int { return n*(p.Shard+1)/p.Shards - n*p.Shard/p.Shards }

@@ -2,6 +2,7 @@ package ramp
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -47,9 +48,13 @@ func newLane(r *run, i int) *lane {
 	def(&l.target, r.plan.Target)
 	def(&l.model, r.plan.Model)
 	def(&l.plan.MaxInFlight, DefaultMaxInFlight)
+	l.plan.MaxInFlight = r.plan.most(l.plan.MaxInFlight)
 	def(&l.plan.Speed, 1)
 	l.seed = r.plan.Seed + uint64(i)*0x9E3779B97F4A7C15 // so that lanes of one shape do not go in step
-	l.rand = rand.New(rand.NewPCG(l.seed, uint64(r.plan.Shard)))
+	l.rand = rand.New(rand.NewPCG(l.seed, 0))
+	if l.plan.Closed {
+		l.rand = rand.New(rand.NewPCG(l.seed, uint64(r.plan.Shard)))
+	}
 	l.objectives = r.plan.objectivesOf(l.name)
 	l.lately = newRecent(r.started, 5*time.Second, 10)
 	l.judged = newRecent(r.started, r.plan.Abort.Over, 30)
@@ -69,7 +74,7 @@ func (l *lane) open(begin time.Time, plan Stage, before float64) *stage {
 		mix = l.plan.Mix
 	}
 	s.rec = &record.Stage{
-		Name: plan.name(l.plan.Closed), Kind: kind, Begin: plan.From, End: plan.To,
+		Name: plan.name(l.plan.Closed), Kind: kind, Begin: l.share(plan.From), End: l.share(plan.To),
 		Started: begin, From: begin.Add(warmUp(&plan, kind, before)), To: s.end,
 		DispatchDelay: new(record.Histogram), Probes: map[string]*record.Stats{},
 	}
@@ -99,8 +104,16 @@ func (l *lane) open(begin time.Time, plan Stage, before float64) *stage {
 	l.finish(begin)
 	l.mu.Unlock()
 	l.tell()
-	l.run.observer.StageStarted(s.where("", true), kind, plan.From, plan.To)
+	l.run.observer.StageStarted(s.where("", true), kind, s.rec.Begin, s.rec.End)
 	return s
+}
+
+// share is this prober's share of a load of the lane.
+func (l *lane) share(load float64) float64 {
+	if l.plan.Closed {
+		return float64(l.run.plan.part(int(math.Round(load))))
+	}
+	return load / float64(l.run.plan.Shards)
 }
 
 // close ends the stage that is under way: nothing begins in it any more.
@@ -252,8 +265,14 @@ func (l *lane) finish(now time.Time) {
 	}
 }
 
-// dispatch puts one question of the stage that is under way, and does not wait for the answer.
+// dispatch puts one question of the stage that is under way, and does not wait for the answer. It ends the run where it is
+// far too late for it.
 func (l *lane) dispatch(wanted time.Time) {
+	now := time.Now()
+	if late := max(now.Sub(wanted), wallSince(wanted, now)); late > mostLate { // a suspended machine's own clock stands still
+		l.run.stop(&suspended{late})
+		return
+	}
 	if a, ask, _ := l.begin(wanted); a != nil {
 		l.run.asking.Go(func() { l.put(a, ask) })
 	}
@@ -276,7 +295,7 @@ func (l *lane) begin(wanted time.Time) (a *asking, ask Ask, refused string) {
 		l.mu.Unlock()
 		return nil, nil, ""
 	}
-	a = &asking{stage: s, probe: s.mix.pick(l.rand), wanted: wanted, measured: s.measures(wanted), window: l.windowAt(wanted)}
+	a = &asking{stage: s, probe: l.pick(s.mix), wanted: wanted, measured: s.measures(wanted), window: l.windowAt(wanted)}
 	s.pending++
 	s.asked++
 	a.window.open++
@@ -317,6 +336,22 @@ func (l *lane) begin(wanted time.Time) (a *asking, ask Ask, refused string) {
 	}
 	l.mu.Unlock()
 	return a, ask, ""
+}
+
+// pick draws the probe of the next question. In an open loop it draws for all shards, of which each takes one arrival in
+// turn: so an arrival has the probe that it has in the whole plan, whoever sends it. The lock is held.
+func (l *lane) pick(mix *picker) string {
+	if l.plan.Closed {
+		return mix.pick(l.rand)
+	}
+	for range l.run.plan.Shard {
+		mix.pick(l.rand)
+	}
+	probe := mix.pick(l.rand)
+	for range l.run.plan.Shards - 1 - l.run.plan.Shard {
+		mix.pick(l.rand)
+	}
+	return probe
 }
 
 // shed counts a request that was kept back. The lock is held.

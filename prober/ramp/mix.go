@@ -24,10 +24,8 @@ func newPicker(m Mix) *picker {
 	return p
 }
 
+// pick takes one number from r, whatever the mix.
 func (p *picker) pick(r *rand.Rand) string {
-	if len(p.names) == 1 {
-		return p.names[0]
-	}
 	i := sort.SearchFloat64s(p.upTo, r.Float64())
 	return p.names[min(i, len(p.names)-1)]
 }

@@ -37,9 +37,11 @@ type Plan struct {
 
 	Trigger record.Trigger
 	Nominal time.Time // see record.Run
+	Begin   time.Time // by the wall clock: shards that are to be one load have the same; zero: at once. What was wanted before it is sent late
+	Latest  time.Time // by the wall clock: later than this it does not begin, and Run returns ErrLate; zero: whenever
 	Set     int       // of a ramp that is repeated, from 1; 0: not repeated
 	Sets    int
-	Shard   int // which part of the load this prober takes, from 0
+	Shard   int // which part of the load this prober takes, from 0; caps and limits on requests under way, and on cost, are shared out as well
 	Shards  int // how many parts there are; 0 and 1: it takes all
 
 	Lanes      []Lane
@@ -295,6 +297,8 @@ func (p Plan) withDefaults() Plan {
 	def(&p.SampleInterval, DefaultSampleInterval)
 	def(&p.Abort.Over, DefaultAbortOver)
 	def(&p.Shards, 1)
+	p.Abort.InFlight = p.most(p.Abort.InFlight)
+	p.Abort.Cost /= float64(p.Shards)
 	if p.Sleep == nil {
 		p.Sleep = workload.SleepUntil
 	}

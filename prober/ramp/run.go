@@ -13,6 +13,20 @@ import (
 // mostSamples bounds the samples of a run.
 const mostSamples = 2000
 
+// ErrLate says that a run was to begin after its plan's Latest. Nothing has been sent then.
+var ErrLate = errors.New("it is too late to begin")
+
+// mostLate is how late a request of an open loop is still sent. What is later would come all at once, with what has become
+// due since, and perhaps at a time of day for which no load was wanted.
+const mostLate = 10 * time.Second
+
+// suspended is the cause that ends a run whose prober stood still.
+type suspended struct{ late time.Duration }
+
+func (s *suspended) Error() string {
+	return fmt.Sprintf("a request was due %v ago: the prober was suspended, or the clock set forward, so neither it nor the rest is sent", s.late.Round(100*time.Millisecond))
+}
+
 var (
 	errUnended    = errors.New("the drain is over")        // ends requests that were not answered in time: they count as failed
 	errForeground = errors.New("all other lanes are done") // ends lanes in the background
@@ -31,8 +45,9 @@ type run struct {
 	longest  time.Duration
 	window   time.Duration
 
-	asks   context.Context // of all requests; outlives the run's by the grace
-	asking sync.WaitGroup  // requests under way
+	stop   context.CancelCauseFunc // ends the run before its plan is done
+	asks   context.Context         // of all requests; outlives the run's by the grace
+	asking sync.WaitGroup          // requests under way
 	lanes  []*lane
 
 	mu      sync.Mutex // protects all following fields
@@ -59,7 +74,9 @@ func Run(ctx context.Context, plan Plan, observer Observer) (*record.Run, error)
 	r := &run{plan: plan.withDefaults(), observer: observer}
 	r.longest = r.plan.Longest()
 	r.look(ctx) // before anything is sent: what the engine does without the run
-	r.started = time.Now()
+	if err := r.begin(ctx); err != nil {
+		return nil, fmt.Errorf("ramp %s: %w", plan.Name, err)
+	}
 	r.window = windowLength(r.longest)
 	asks, cancelAsks := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancelAsks(nil)
@@ -70,6 +87,7 @@ func Run(ctx context.Context, plan Plan, observer Observer) (*record.Run, error)
 
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	r.stop = stop
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { r.sample(watching) })
@@ -86,6 +104,26 @@ func Run(ctx context.Context, plan Plan, observer Observer) (*record.Run, error)
 	r.observer.Progress(r.snapshot(time.Now(), true))
 	return rec, nil
 }
+
+// begin waits until the run is to begin. The error is ErrLate.
+func (r *run) begin(ctx context.Context) error {
+	begin := r.plan.Begin
+	if !begin.IsZero() {
+		_ = r.plan.Sleep(ctx, begin) // its end is seen by the caller
+	}
+	now := time.Now()
+	if latest := r.plan.Latest; !latest.IsZero() && wallSince(latest, now) > 0 {
+		return ErrLate
+	}
+	r.started = now
+	if !begin.IsZero() && ctx.Err() == nil {
+		r.started = now.Add(-wallSince(begin, now)) // the instant, with a reading of the clock that nobody sets
+	}
+	return nil
+}
+
+// wallSince is how long ago t was, by the wall clock.
+func wallSince(t, now time.Time) time.Duration { return now.Round(0).Sub(t.Round(0)) }
 
 // drive runs all lanes side by side, until each has dispatched all it has to.
 func (r *run) drive(ctx context.Context) error {

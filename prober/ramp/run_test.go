@@ -3,12 +3,16 @@ package ramp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/llmprober/llm_prober/prober"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
@@ -425,32 +429,156 @@ func TestBackgroundLane(t *testing.T) {
 	}
 }
 
-// Shards of a plan together are the plan.
+// Shards of a plan together are the plan: the same arrivals at the same instants, of the same probes.
 func TestShardsAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		total := 0
-		for shard := range 3 {
+		begin := time.Now().Add(time.Minute)
+		arrivals := func(shard, shards int) []string {
 			f := &fakeServer{slots: 100, service: time.Millisecond}
-			plan := planFor(f, Stage{From: 10, To: 30, Over: 20 * time.Second})
+			plan := planFor(f,
+				Stage{From: 10, To: 10, Over: 7 * time.Second},
+				Stage{From: 10, To: 30, Over: 20 * time.Second, Mix: Mix{"chat": 2, "rag": 1}},
+				Stage{From: 5, To: 5, Over: 5 * time.Second, Mix: Mix{"rag": 1}})
 			plan.Lanes[0].Process = workload.Poisson{}
-			plan.Shard, plan.Shards = shard, 3
-			rec, err := Run(t.Context(), plan, nil)
+			plan.Lanes[0].Probes["rag"] = plan.Lanes[0].Probes["chat"]
+			plan.Shard, plan.Shards, plan.Begin = shard, shards, begin
+			plan.Sample = func(context.Context) record.Sample {
+				time.Sleep(time.Duration(shard) * time.Second) // their engines answer at different speeds
+				return record.Sample{}
+			}
+			seen := new(seenArrivals)
+			rec, err := Run(t.Context(), plan, seen)
 			if err != nil {
 				t.Fatal(err)
 			}
-			total += rec.Lanes[0].Stages[0].Sent
+			if s := rec.Lanes[0].Stages; s[1].Begin*float64(shards) != 10 || math.Abs(s[1].End*float64(shards)-30) > 1e-9 || s[1].Name != "ramp 10/s to 30/s" {
+				t.Errorf("shard %d of %d: %s from %v to %v; want its share of 10 and 30", shard, shards, s[1].Name, s[1].Begin, s[1].End)
+			}
+			if !rec.Started.Equal(begin) {
+				t.Errorf("shard %d of %d started at %v; want %v", shard, shards, rec.Started, begin)
+			}
+			begin = begin.Add(time.Hour)
+			return seen.of(rec.Started)
 		}
-		f := &fakeServer{slots: 100, service: time.Millisecond}
-		plan := planFor(f, Stage{From: 10, To: 30, Over: 20 * time.Second})
-		plan.Lanes[0].Process = workload.Poisson{}
-		rec, err := Run(t.Context(), plan, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if whole := rec.Lanes[0].Stages[0].Sent; total != whole {
-			t.Errorf("three shards sent %d, the whole %d", total, whole)
+		whole := arrivals(0, 1)
+		for _, shards := range []int{2, 3, 4} {
+			var all []string
+			for shard := range shards {
+				all = append(all, arrivals(shard, shards)...)
+			}
+			slices.Sort(all)
+			if diff := cmp.Diff(whole, all); diff != "" || len(all) < 400 {
+				t.Errorf("%d shards have %d arrivals, the whole has %d (-whole +shards):\n%s", shards, len(all), len(whole), diff)
+			}
 		}
 	})
+}
+
+// seenArrivals keeps when requests were wanted, and of which probe.
+type seenArrivals struct {
+	Unobserved
+	mu   sync.Mutex // protects what follows
+	seen []string
+	from []time.Time
+	what []string
+}
+
+func (s *seenArrivals) Result(w Where, r *prober.Result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.from = append(s.from, r.Timeline.Intended)
+	s.what = append(s.what, w.Stage+" "+w.Probe)
+}
+
+// of are the arrivals in order, by nanoseconds since the beginning.
+func (s *seenArrivals) of(begin time.Time) []string {
+	for i, at := range s.from {
+		s.seen = append(s.seen, fmt.Sprintf("%011d %s", at.Sub(begin).Nanoseconds(), s.what[i]))
+	}
+	slices.Sort(s.seen)
+	return s.seen
+}
+
+// A run that is due begins in time or not at all, also where the prober is suspended just before its first request.
+func TestTooLateToBegin(t *testing.T) {
+	for _, tt := range []struct {
+		takes time.Duration // the look at the engine, before
+		want  error
+	}{{5 * time.Minute, nil}, {5*time.Minute + time.Second, ErrLate}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeServer{slots: 10, service: time.Millisecond}
+			plan := planFor(f, Stage{From: 10, To: 10, Over: time.Second})
+			plan.Latest = time.Now().Add(5 * time.Minute)
+			plan.Sample = func(context.Context) record.Sample {
+				time.Sleep(tt.takes)
+				return record.Sample{}
+			}
+			rec, err := Run(t.Context(), plan, nil)
+			if !errors.Is(err, tt.want) || (rec == nil) != (tt.want != nil) || (f.asked == 0) != (tt.want != nil) {
+				t.Errorf("after %v: record %t, %v, %d asked; want %v", tt.takes, rec != nil, err, f.asked, tt.want)
+			}
+		})
+	}
+}
+
+// A prober that is suspended in the middle of a run does not send what has become due meanwhile, nor the rest.
+func TestSuspendedInTheMiddle(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		stops time.Duration
+		ends  bool
+		plan  func(*Plan)
+	}{
+		{"shorter than a hiccup", mostLate, false, func(*Plan) {}},
+		{"longer", mostLate + time.Second, true, func(*Plan) {}},
+		{"until the middle of the day", 8 * time.Hour, true, func(*Plan) {}},
+		{"in a search", 8 * time.Hour, true, func(p *Plan) {
+			p.Lanes[0].Stages, p.Lanes[0].Search = nil, &Search{From: 10, To: 40, Stage: time.Hour}
+			p.Objectives = []record.Objective{{Indicator: "ttft", Percentile: 95, Threshold: 1}}
+		}},
+		{"in a trace", 8 * time.Hour, true, func(p *Plan) {
+			var times strings.Builder
+			for n := range 600 {
+				fmt.Fprintf(&times, "%.1f\n", float64(n)/10)
+			}
+			trace, err := workload.ReadTrace("t", strings.NewReader(times.String()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Lanes[0].Stages, p.Lanes[0].Trace = nil, trace
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeServer{slots: 1000, service: time.Millisecond}
+				plan := planFor(f, Stage{From: 10, To: 10, Over: time.Minute})
+				tt.plan(&plan)
+				begun := time.Now()
+				stopped := false
+				plan.Sleep = func(ctx context.Context, until time.Time) error {
+					err := workload.SleepUntilTimer(ctx, until)
+					if time.Since(begun) > 20*time.Second && !stopped {
+						stopped = true
+						time.Sleep(tt.stops)
+					}
+					return err
+				}
+				rec, err := Run(t.Context(), plan, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !tt.ends {
+					if f.asked != 600 || rec.Stopped != "" || rec.Verdict != record.Invalid {
+						t.Errorf("%d asked, stopped %q, verdict %s; want 600, and what came late makes it invalid", f.asked, rec.Stopped, rec.Verdict)
+					}
+					return
+				}
+				if f.asked < 190 || f.asked > 210 || rec.Verdict != record.CutShort || !strings.Contains(rec.Stopped, "the prober was suspended") {
+					t.Errorf("%d asked, stopped %q, verdict %s; want 200, cut_short because the prober was suspended", f.asked, rec.Stopped, rec.Verdict)
+				}
+			})
+		})
+	}
 }
 
 // A server that stalls for 2 s every 30 s: from the intended time it shows in full, in a closed loop hardly.

@@ -132,7 +132,7 @@ func (c *credentials) headerChain(cfg commoncfg.HTTPClientConfig, userAgent stri
 		}
 		// Without keep-alives a token fetch is one connection, so bounding the connection bounds the fetch.
 		rt = commoncfg.NewOAuth2RoundTripper(credential, o, rt,
-			commoncfg.WithDialContextFunc(c.dialToken), commoncfg.WithKeepAlivesDisabled())
+			commoncfg.WithDialContextFunc(KeepTokenOrigin(cfg, "", c.dialToken)), commoncfg.WithKeepAlivesDisabled())
 		c.slow = true
 	}
 	if cfg.HTTPHeaders != nil {

@@ -10,10 +10,8 @@ import (
 	"time"
 )
 
-type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
 // dial resolves, connects and shakes hands, and fills these phases. It returns an *Error.
-func dial(ctx context.Context, do dialFunc, ph *Phases, key poolKey, d Deadlines) (*conn, error) {
+func dial(ctx context.Context, do DialFunc, ph *Phases, key poolKey, d Deadlines) (*conn, error) {
 	parent, start := ctx, time.Now()
 	deadline := d.Response
 	if by := start.Add(d.Connect); d.Connect > 0 && (deadline.IsZero() || by.Before(deadline)) {

@@ -23,10 +23,11 @@ var errResent = errors.New("connection lost before the response, and net/http wa
 
 // viaNetHTTP carries what h1 does not speak: HTTP/2, and proxies. Stamps are the user's clock.
 type viaNetHTTP struct {
-	rt    http.RoundTripper
-	http2 bool
-	reuse bool
-	proxy func(*http.Request) (*url.URL, error) // nil: none
+	rt     http.RoundTripper
+	http2  bool
+	reuse  bool
+	header int                                   // bytes
+	proxy  func(*http.Request) (*url.URL, error) // nil: none
 }
 
 // newViaNetHTTP returns nil where the configuration has no use for it.
@@ -51,7 +52,18 @@ func newViaNetHTTP(opts Options) (*viaNetHTTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http configuration: %w", err)
 	}
-	return &viaNetHTTP{rt: rt, http2: opts.HTTP2, reuse: opts.Reuse, proxy: cfg.Proxy()}, nil
+	return &viaNetHTTP{rt: rt, http2: opts.HTTP2, reuse: opts.Reuse, header: opts.HeaderBytes, proxy: cfg.Proxy()}, nil
+}
+
+// sizeOf is how many bytes a header has, about: net/http takes ten megabytes, and does not let us choose.
+func sizeOf(h http.Header) int {
+	size := 0
+	for name, values := range h {
+		for _, value := range values {
+			size += len(name) + len(value) + len(": \r\n")
+		}
+	}
+	return size
 }
 
 // wants reports whether req must go this way.
@@ -103,8 +115,12 @@ func (v *viaNetHTTP) do(ctx context.Context, x *Exchange, req *http.Request, d D
 		b.close()
 		return ferr
 	}
-	b.setReadDeadline(time.Time{})
 	b.resp = resp.Body
+	if size := sizeOf(resp.Header); size > v.header {
+		b.close()
+		return &Error{Step: StepResponse, Err: fmt.Errorf("%w: %d bytes, over %d", ErrHeaderTooLarge, size, v.header)}
+	}
+	b.setReadDeadline(time.Time{})
 	x.Status, x.Header, x.body = resp.StatusCode, resp.Header, b
 	x.Phases.Headers = Stamp{At: now}
 	if x.Phases.Wrote.IsZero() { // the answer overtook net/http's note of the write's end

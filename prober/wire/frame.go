@@ -42,8 +42,9 @@ type Scanner struct {
 	skipLF bool
 	fresh  bool // no byte has been looked at: a byte order mark may come
 
-	// The SSE event under way, as offsets from r: lines of data are joined in place.
-	name, nameEnd int
+	// The SSE event under way. Lines of data are joined in place, from data to dataEnd behind r; a name among them would be
+	// overwritten, and is kept apart.
+	name          []byte
 	data, dataEnd int
 	hasData       bool
 
@@ -143,7 +144,7 @@ func (s *Scanner) field(l span) {
 	colon := bytes.IndexByte(b, ':')
 	if colon == 0 {
 		s.comments++
-		if !s.hasData && s.nameEnd == 0 { // nothing is under way: let the bytes go
+		if !s.hasData && len(s.name) == 0 { // nothing is under way: let the bytes go
 			s.drop()
 		}
 		return
@@ -166,7 +167,7 @@ func (s *Scanner) field(l span) {
 		s.buf[s.r+s.dataEnd] = '\n'
 		s.dataEnd += 1 + copy(s.buf[s.r+s.dataEnd+1:], b[from:])
 	case "event":
-		s.name, s.nameEnd = l.start+from, l.end
+		s.name = append(s.name[:0], b[from:]...)
 	}
 }
 
@@ -176,7 +177,7 @@ func (s *Scanner) dispatch() (Frame, bool) {
 	ok := s.hasData
 	if ok {
 		f.Data = s.buf[s.r+s.data : s.r+s.dataEnd]
-		f.Name = s.buf[s.r+s.name : s.r+s.nameEnd]
+		f.Name = s.name
 	}
 	s.drop()
 	return f, ok
@@ -185,7 +186,7 @@ func (s *Scanner) dispatch() (Frame, bool) {
 // drop lets go of what has been looked at. The bytes stay where they are until the next fill.
 func (s *Scanner) drop() {
 	s.r = s.scan
-	s.name, s.nameEnd, s.data, s.dataEnd, s.hasData = 0, 0, 0, 0, false
+	s.name, s.data, s.dataEnd, s.hasData = s.name[:0], 0, 0, false
 }
 
 // last delivers what the end of the stream has cut off, once.
@@ -218,7 +219,7 @@ func (s *Scanner) fill() {
 	if s.r == s.w && s.scan == s.w {
 		s.r, s.w, s.scan, s.seen = 0, 0, 0, 0
 	}
-	if s.r > 0 && len(s.buf)-s.w < len(s.buf)/4 {
+	if s.r > 0 && len(s.buf)-s.w <= len(s.buf)/4 {
 		copy(s.buf, s.buf[s.r:s.w])
 		s.w -= s.r
 		s.scan -= s.r

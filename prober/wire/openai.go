@@ -149,6 +149,8 @@ func (d *openAIDecoder) choice(c *cursor, ev *Event) (ids int) {
 			for c.enter('['); c.elem(); ids++ {
 				c.skip()
 			}
+		case "meta_info":
+			sglangMetaInfo(c, &ev.Timing)
 		default:
 			c.skip()
 		}

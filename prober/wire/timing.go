@@ -151,6 +151,21 @@ func groqTime(c *cursor, t *ServerTiming) bool {
 	return true
 }
 
+// sglangMetaInfo reads SGLang's "meta_info" of a choice (request field return_meta_info, answers in one piece only), of which
+// the wait from the waiting queue to the forward pass is taken, in seconds. Without --enable-metrics it is not there.
+func sglangMetaInfo(c *cursor, t *ServerTiming) {
+	for in := c.enter('{'); in && c.key(); {
+		if string(c.name) != "queue_time" {
+			c.skip()
+			continue
+		}
+		if v := c.seconds(1); v >= 0 {
+			t.know()
+			t.QueueSeconds = v
+		}
+	}
+}
+
 // fireworksMetrics reads Fireworks' "perf_metrics" (request field perf_metrics_in_response), on the finish chunk or on
 // one after it. The keys have been seen with and without "fireworks-" before them; the values are strings, in seconds.
 // The queue is all three of them: before the tokeniser, before prefill and before generation.

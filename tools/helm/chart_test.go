@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v3/pkg/chart"
@@ -203,8 +204,8 @@ func TestRendered(t *testing.T) {
 					if !seen["*v1.Service/"+o.Spec.ServiceName] {
 						t.Errorf("%s: no Service %s", key, o.Spec.ServiceName)
 					}
-					if claims := slices.Contains(o.Spec.Template.Spec.Containers[0].Args, "--ramp.claims=kubernetes"); claims != (*o.Spec.Replicas > 1) {
-						t.Errorf("%s: %d replicas, claims of ramps %t", key, *o.Spec.Replicas, claims)
+					if claims := slices.Contains(o.Spec.Template.Spec.Containers[0].Args, "--ramp.claims=kubernetes:"+o.Name); claims != (*o.Spec.Replicas > 1) {
+						t.Errorf("%s: %d replicas, claims of ramps by its name %t", key, *o.Spec.Replicas, claims)
 					}
 				case *rbac.Role: // what prober/ramp/cron asks the API server for, and no more
 					want := []rbac.PolicyRule{{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create", "get", "list", "delete"}}}
@@ -232,7 +233,7 @@ func TestRendered(t *testing.T) {
 						t.Errorf("%s selects %d Services; want 1, or series are there twice", key, found)
 					}
 				case *batch.CronJob:
-					checkShards(t, key, o)
+					checkShards(t, key, o, objects)
 				}
 			}
 		})
@@ -342,9 +343,21 @@ func checkConfiguration(t *testing.T, o *core.ConfigMap, prober string) {
 	}
 }
 
-func checkShards(t *testing.T, key string, o *batch.CronJob) {
+func checkShards(t *testing.T, key string, o *batch.CronJob, objects []object) {
 	t.Helper()
 	spec := o.Spec.JobTemplate.Spec
+	args := spec.Template.Spec.Containers[0].Args
+	claim := claimAt(&spec.Template, argument(args, "--storage.path="))
+	merges := false
+	for _, other := range objects { // where a user merges what the shards left
+		if s, ok := other.Object.(*apps.StatefulSet); ok {
+			merges = claim != "" && claimAt(&s.Spec.Template, "/var/lib/llm_prober_shards") == claim
+		}
+	}
+	if !merges {
+		t.Errorf("%s: its records, in the claim %q, are not where they can be merged", key, claim)
+	}
+	checkStart(t, key, argument(args, "--start-at="), *o.Spec.StartingDeadlineSeconds, spec.Template.Spec.Containers[0].Env)
 	if *spec.CompletionMode != batch.IndexedCompletion || *spec.Completions != *spec.Parallelism || *spec.BackoffLimitPerIndex != 0 {
 		t.Errorf("%s: not all shards at once, once each", key)
 	}
@@ -352,11 +365,96 @@ func checkShards(t *testing.T, key string, o *batch.CronJob) {
 		t.Errorf("%s: a CronJob's name has 52 characters at most, this one %d", key, len(o.Name))
 	}
 	want := fmt.Sprintf("--shard=$(JOB_COMPLETION_INDEX)/%d", *spec.Completions)
-	if args := spec.Template.Spec.Containers[0].Args; !slices.Contains(args, want) {
+	if !slices.Contains(args, want) {
 		t.Errorf("%s: %v; want %s", key, args, want)
 	}
 	if o.Spec.ConcurrencyPolicy != batch.ForbidConcurrent {
 		t.Errorf("%s: two runs may go on at once", key)
+	}
+}
+
+// argument is what follows a flag; empty: it is not there.
+func argument(args []string, flag string) string {
+	for _, arg := range args {
+		if value, ok := strings.CutPrefix(arg, flag); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// claimAt is the claim that a pod has at a path; empty: none.
+func claimAt(pod *core.PodTemplateSpec, path string) string {
+	for _, m := range pod.Spec.Containers[0].VolumeMounts {
+		for _, v := range pod.Spec.Volumes {
+			if m.MountPath == path && v.Name == m.Name && v.PersistentVolumeClaim != nil {
+				return v.PersistentVolumeClaim.ClaimName
+			}
+		}
+	}
+	return ""
+}
+
+// checkStart holds that all pods of a Job begin at one time, which they know by its name, and that a Job that the controller
+// makes as late as it may leaves them time to start.
+func checkStart(t *testing.T, key, at string, deadline int64, env []core.EnvVar) {
+	t.Helper()
+	after, ok := strings.CutPrefix(at, "$(JOB_NAME)+")
+	delay, err := time.ParseDuration(after)
+	if !ok || err != nil || time.Duration(deadline)*time.Second > max(delay/2, 10*time.Second) || deadline < 10 {
+		t.Errorf("%s: it starts at %q (%v), and its Job may be made %d s late", key, at, err, deadline)
+	}
+	if !slices.ContainsFunc(env, func(e core.EnvVar) bool {
+		return e.Name == "JOB_NAME" && e.ValueFrom != nil && e.ValueFrom.FieldRef != nil && e.ValueFrom.FieldRef.FieldPath == "metadata.labels['batch.kubernetes.io/job-name']"
+	}) {
+		t.Errorf("%s: its pods do not know their Job's name", key)
+	}
+}
+
+// TestReleasesKeepApart has two releases with replicas in one namespace: they claim ramps by different names.
+func TestReleasesKeepApart(t *testing.T) {
+	c := load(t)
+	claims := map[string]string{}
+	for _, release := range []string{"east", "west", "llm-prober", "llm-prober-2"} {
+		files, err := render(c, chartutil.Values{"prober": map[string]any{"replicas": 2}}, release, "monitoring")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range decode(t, files) {
+			if s, ok := o.Object.(*apps.StatefulSet); ok {
+				name := argument(s.Spec.Template.Spec.Containers[0].Args, "--ramp.claims=kubernetes:")
+				if problems := validation.IsDNS1123Label(name); len(problems) > 0 || claims[name] != "" {
+					t.Errorf("the releases %s and %s claim ramps as %q: %v", release, claims[name], name, problems)
+				}
+				claims[name] = release
+			}
+		}
+	}
+	if len(claims) != 4 {
+		t.Errorf("four releases claim ramps as %q", claims)
+	}
+}
+
+// TestShardsNeedStorage refuses shards whose records nobody could add up.
+func TestShardsNeedStorage(t *testing.T) {
+	values := chartutil.Values{"shardedRamps": []any{map[string]any{"name": "soak", "schedule": "0 2 * * *", "shards": 2}}}
+	if _, err := render(load(t), values, "r", "ns"); err == nil || !strings.Contains(err.Error(), "shardedRamps need shardStorage.existingClaim") {
+		t.Errorf("render without a claim = %v; want that there is nothing to merge", err)
+	}
+	for after, want := range map[string]int64{"3m": 60, "90s": 45, "15s": 10, "1h": 60} {
+		values := chartutil.Values{
+			"shardedRamps": []any{map[string]any{"name": "soak", "schedule": "0 2 * * *", "shards": 2, "startAfter": after}},
+			"shardStorage": map[string]any{"existingClaim": "runs"},
+		}
+		files, err := render(load(t), values, "r", "ns")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range decode(t, files) {
+			if job, ok := o.Object.(*batch.CronJob); ok && *job.Spec.StartingDeadlineSeconds != want {
+				t.Errorf("startAfter %s: the Job may be made %d s late; want %d", after, *job.Spec.StartingDeadlineSeconds, want)
+			}
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func httpKeys() map[string]string {
 		"TLSConfig.key_file":             "A file that holds the key." + alternative,
 		"TLSConfig.server_name":          "The name in the server's certificate, if it is not the URL's host.",
 		"TLSConfig.insecure_skip_verify": "Accept any certificate of the server.",
-		"TLSConfig.min_version":          "The oldest version of TLS: TLS10, TLS11, TLS12 or TLS13. TLS12 if it is left out.",
+		"TLSConfig.min_version":          "The oldest version of TLS: TLS12, which it is if it is left out, or TLS13.",
 		"TLSConfig.max_version":          "The newest version of TLS.",
 
 		"Header.values":  "Values of the header, which are shown.",

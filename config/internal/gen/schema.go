@@ -105,7 +105,7 @@ func structSchema(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[commoncfg.URL]():
 		return &jsonschema.Schema{Type: "string"}
 	case reflect.TypeFor[commoncfg.TLSVersion]():
-		return &jsonschema.Schema{Type: "string", Enum: []any{"TLS10", "TLS11", "TLS12", "TLS13"}}
+		return &jsonschema.Schema{Type: "string", Enum: []any{"TLS12", "TLS13"}}
 	}
 	switch t.Kind() {
 	case reflect.Struct:

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestFileClaims(t *testing.T) {
@@ -59,6 +61,32 @@ func TestFileClaims(t *testing.T) {
 	if got := strings.Join(names, " "); got != "notes.txt soak@1795399200.claim soak@1796004000.claim" {
 		t.Errorf("left are %s", got)
 	}
+}
+
+func TestFileClaimed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "claims")
+	night := at(t, "2026-11-22T02:00:00Z")
+	one, other := FileClaims{Dir: dir, Holder: "one"}, FileClaims{Dir: dir, Holder: "other\nline"}
+	claimed := func(c FileClaims, name string, want ...Claimed) {
+		t.Helper()
+		got, err := c.Claimed(t.Context(), name, night.Add(-time.Second))
+		if diff := cmp.Diff(want, got, cmp.Comparer(time.Time.Equal)); diff != "" || err != nil {
+			t.Errorf("Claimed(%s) of %q (-want +got): %v\n%s", name, c.Holder, err, diff)
+		}
+	}
+	claimed(one, "soak") // no directory yet
+	for i, c := range []FileClaims{one, other, one} {
+		if ours, err := c.Claim(t.Context(), "soak", night.Add(time.Duration(i-1)*24*time.Hour)); err != nil || !ours {
+			t.Fatalf("Claim = %v, %v", ours, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, claimFile("soak", night.Add(time.Hour))), nil, 0o600); err != nil { // on a full disk
+		t.Fatal(err)
+	}
+	later := night.Add(24 * time.Hour)
+	claimed(one, "soak", Claimed{night, false}, Claimed{night.Add(time.Hour), false}, Claimed{later, true})
+	claimed(other, "soak", Claimed{night, true}, Claimed{night.Add(time.Hour), false}, Claimed{later, false})
+	claimed(one, "spike")
 }
 
 func TestFileClaimsFail(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 // must not block and must not call the Scheduler.
 type Events interface {
 	Planned(name string, next time.Time)                                    // the next occasion, jitter included; zero: there is none
-	Missed(name string, reason Reason, n int)                               // n occasions had no run
+	Missed(name string, reason Reason, nominal ...time.Time)                // these occasions had no run, in their order
 	ClaimedElsewhere(name string, nominal time.Time)                        // another prober runs it
 	Started(name string, nominal time.Time, trigger record.Trigger)         // nominal is zero without an occasion
 	Finished(name string, nominal time.Time, trigger record.Trigger)        // comes once after each Started
@@ -24,7 +24,7 @@ type NoEvents struct{}
 func (NoEvents) Planned(string, time.Time) {}
 
 // Missed implements Events.
-func (NoEvents) Missed(string, Reason, int) {}
+func (NoEvents) Missed(string, Reason, ...time.Time) {}
 
 // ClaimedElsewhere implements Events.
 func (NoEvents) ClaimedElsewhere(string, time.Time) {}

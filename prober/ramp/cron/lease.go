@@ -2,6 +2,7 @@ package cron
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -17,6 +18,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,7 +38,10 @@ const (
 	maxLeaseName = 63  // of a DNS label
 
 	claimLabels = "app.kubernetes.io/managed-by=llm-prober,app.kubernetes.io/component=ramp-claim"
+	groupLabel  = "app.kubernetes.io/instance"
 )
+
+var groupPattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // LeaseClaims claims occasions by Leases in the pod's namespace, which are created once and never renewed: whose creation
 // the API server accepts runs the ramp. A leader's election would not do: a leader that is suspended between its look at
@@ -48,10 +54,14 @@ const (
 //	     --> any other -------------------> error
 //
 // A prober that dies after its claim, or cannot learn what became of it, leaves the occasion without a run.
-// Probers of one namespace are taken to have one configuration: ramps of one name are one ramp.
+//
+// Probers of one namespace and one group are taken to be replicas of one: ramps of one name are one ramp, also while a
+// change of the configuration has come to one of them and not yet to the other. Groups know nothing of each other.
 type LeaseClaims struct {
 	dir    string // of the service account
 	leases string // URL
+	group  string // empty: that of those that have no name
+	holder string
 	logger *slog.Logger
 
 	via    http.RoundTripper // nil: a connection for each claim, so that neither it nor the authority grows old
@@ -61,9 +71,14 @@ type LeaseClaims struct {
 	swept time.Time
 }
 
-// InCluster makes the claims of a prober that runs in a Kubernetes pod. dir is usually [ServiceAccount], getenv os.Getenv;
-// the logger hears of old claims that cannot be removed, nil: nobody does. It asks the API server nothing.
-func InCluster(dir string, getenv func(string) string, logger *slog.Logger) (*LeaseClaims, error) {
+// InCluster makes the claims of a prober that runs in a Kubernetes pod. dir is usually [ServiceAccount], getenv os.Getenv.
+// The group is a name that all its replicas have and no other prober of the namespace: a to z, digits and dashes, such as
+// that of their StatefulSet; empty: it is the only one that has none. The logger hears of old claims that cannot be
+// removed, nil: nobody does. It asks the API server nothing.
+func InCluster(dir, group string, getenv func(string) string, logger *slog.Logger) (*LeaseClaims, error) {
+	if group != "" && !groupPattern.MatchString(group) {
+		return nil, fmt.Errorf("claims by Kubernetes Leases: %q is no name for the replicas: take a to z, 0 to 9 and dashes between them, 63 at most", group)
+	}
 	host, port := getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")
 	if host == "" || port == "" {
 		return nil, errors.New("claims by Kubernetes Leases: this is no pod, for KUBERNETES_SERVICE_HOST and _PORT are not set; outside a cluster claim in a directory that the probers share")
@@ -79,7 +94,8 @@ func InCluster(dir string, getenv func(string) string, logger *slog.Logger) (*Le
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	c := &LeaseClaims{dir: dir, logger: logger, within: answerWithin}
+	pod, _ := os.Hostname() // its name, which a StatefulSet gives again after a restart
+	c := &LeaseClaims{dir: dir, group: group, holder: cmp.Or(pod, "?"), logger: logger, within: answerWithin}
 	c.leases = "https://" + net.JoinHostPort(host, port) + "/apis/coordination.k8s.io/v1/namespaces/" + url.PathEscape(name) + "/leases"
 	if _, err := c.token(); err != nil {
 		return nil, fmt.Errorf("claims by Kubernetes Leases: %w", err)
@@ -105,6 +121,12 @@ type leaseMeta struct {
 	Created     time.Time         `json:"creationTimestamp,omitzero"` // by the API server's clock
 }
 
+// What a claim is of, for people and for Claimed: the name of the Lease is not always enough.
+const (
+	rampAnnotation    = "ramp"
+	nominalAnnotation = "nominal"
+)
+
 type leaseSpec struct {
 	Holder   string `json:"holderIdentity"`
 	Acquired string `json:"acquireTime,omitempty"`
@@ -121,23 +143,25 @@ func (c *LeaseClaims) Claim(ctx context.Context, name string, nominal time.Time)
 	}
 	defer done()
 
-	host, _ := os.Hostname()
 	wanted := lease{
 		APIVersion: "coordination.k8s.io/v1", Kind: "Lease",
 		Metadata: leaseMeta{
-			Name:        leaseName(name, nominal),
+			Name:        leaseName(c.group, name, nominal),
 			Labels:      map[string]string{},
-			Annotations: map[string]string{"ramp": name, "nominal": nominal.UTC().Format(time.RFC3339)}, // for people
+			Annotations: map[string]string{rampAnnotation: name, nominalAnnotation: nominal.UTC().Format(time.RFC3339)},
 		},
 		Spec: leaseSpec{
 			// Of this claim alone: a Lease of an earlier one of this process, before the clock was set back, is not it.
-			Holder:   host + "_" + rand.Text(),
+			Holder:   c.holder + "_" + rand.Text(),
 			Acquired: time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"),
 		},
 	}
 	for label := range strings.SplitSeq(claimLabels, ",") {
 		key, value, _ := strings.Cut(label, "=")
 		wanted.Metadata.Labels[key] = value
+	}
+	if c.group != "" {
+		wanted.Metadata.Labels[groupLabel] = c.group
 	}
 	status, answer, err := c.ask(ctx, client, http.MethodPost, "", &wanted)
 	if status == http.StatusCreated { // whatever came of the rest of the answer
@@ -172,24 +196,63 @@ func (c *LeaseClaims) Claim(ctx context.Context, name string, nominal time.Time)
 	return there.Spec.Holder == wanted.Spec.Holder, nil
 }
 
-// leaseName names an occasion as Kubernetes allows: a to z, digits and dashes. What had to be changed is told apart by a hash.
-func leaseName(name string, nominal time.Time) string {
+// Claimed implements Claims.
+func (c *LeaseClaims) Claimed(ctx context.Context, name string, after time.Time) ([]Claimed, error) {
+	client, done, err := c.client()
+	if err != nil {
+		return nil, fmt.Errorf("claims of %s: %w", name, err)
+	}
+	defer done()
+	labels := claimLabels
+	if c.group != "" {
+		labels += "," + groupLabel + "=" + c.group
+	}
+	var all []Claimed
+	err = c.list(ctx, client, labels, func(l *lease) error {
+		nominal, err := time.Parse(time.RFC3339, l.Metadata.Annotations[nominalAnnotation])
+		if err != nil || !nominal.After(after) || l.Metadata.Name != leaseName(c.group, name, nominal) {
+			return nil // another ramp's, another group's, or too old
+		}
+		holder := l.Spec.Holder[:max(strings.LastIndexByte(l.Spec.Holder, '_'), 0)]
+		all = append(all, Claimed{Nominal: nominal, Ours: holder == c.holder})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claims of %s: %w", name, err)
+	}
+	slices.SortFunc(all, func(a, b Claimed) int { return a.Nominal.Compare(b.Nominal) })
+	return all, nil
+}
+
+// leaseName names an occasion as Kubernetes allows: a to z, digits and dashes. What had to be changed, and which group it
+// is of, is told apart by a hash.
+func leaseName(group, name string, nominal time.Time) string {
 	at := "-" + strconv.FormatInt(nominal.Unix(), 10)
-	clean := strings.Trim(strings.Map(func(r rune) rune {
+	if group != "" {
+		return hashedName(group+"-"+name, group+"\x00"+name, at)
+	}
+	if clean := cleanName(name); clean != "" && clean == name && len(clean+at) <= maxLeaseName {
+		return clean + at
+	}
+	return hashedName(name, name, at)
+}
+
+// hashedName is as much of a name as Kubernetes allows, a hash of what it stands for, and the time.
+func hashedName(name, of, at string) string {
+	at = fmt.Sprintf("-%.5x", sha256.Sum256([]byte(of))) + at
+	clean := cleanName(name)
+	clean = strings.Trim(clean[:min(len(clean), maxLeaseName-len(at))], "-")
+	return cmp.Or(clean, "ramp") + at
+}
+
+// cleanName has dashes for what Kubernetes does not allow in names.
+func cleanName(name string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '-'
 	}, strings.ToLower(name)), "-")
-	if clean != "" && clean == name && len(clean+at) <= maxLeaseName {
-		return clean + at
-	}
-	at = fmt.Sprintf("-%.5x", sha256.Sum256([]byte(name))) + at
-	clean = strings.Trim(clean[:min(len(clean), maxLeaseName-len(at))], "-")
-	if clean == "" {
-		clean = "ramp"
-	}
-	return clean + at
 }
 
 // sweep removes claims that are a week older than one that was made now, both by the API server's clock.
@@ -211,8 +274,23 @@ func (c *LeaseClaims) sweep(ctx context.Context, client *http.Client, now time.T
 	}
 }
 
+// removeBefore removes the claims of all groups: one whose probers are gone has nobody else to do it.
 func (c *LeaseClaims) removeBefore(ctx context.Context, client *http.Client, before time.Time) error {
-	query := url.Values{"labelSelector": {claimLabels}, "limit": {strconv.Itoa(sweepPage)}}
+	return c.list(ctx, client, claimLabels, func(l *lease) error {
+		if l.Metadata.Created.IsZero() || !l.Metadata.Created.Before(before) {
+			return nil
+		}
+		status, answer, err := c.ask(ctx, client, http.MethodDelete, "/"+url.PathEscape(l.Metadata.Name), nil)
+		if err == nil && status != http.StatusOK && status != http.StatusAccepted && status != http.StatusNotFound { // another has
+			err = refusal(http.MethodDelete, status, answer)
+		}
+		return err
+	})
+}
+
+// list goes through all Leases with some labels.
+func (c *LeaseClaims) list(ctx context.Context, client *http.Client, labels string, each func(*lease) error) error {
+	query := url.Values{"labelSelector": {labels}, "limit": {strconv.Itoa(sweepPage)}}
 	for {
 		status, answer, err := c.ask(ctx, client, http.MethodGet, "?"+query.Encode(), nil)
 		if err == nil && status != http.StatusOK {
@@ -230,15 +308,8 @@ func (c *LeaseClaims) removeBefore(ctx context.Context, client *http.Client, bef
 		if err := json.Unmarshal(answer, &page); err != nil {
 			return fmt.Errorf("list of Leases: %w", err)
 		}
-		for _, l := range page.Items {
-			if l.Metadata.Created.IsZero() || !l.Metadata.Created.Before(before) {
-				continue
-			}
-			status, answer, err := c.ask(ctx, client, http.MethodDelete, "/"+url.PathEscape(l.Metadata.Name), nil)
-			if err == nil && status != http.StatusOK && status != http.StatusAccepted && status != http.StatusNotFound { // another has
-				err = refusal(http.MethodDelete, status, answer)
-			}
-			if err != nil {
+		for i := range page.Items {
+			if err := each(&page.Items[i]); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package cron
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -21,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -34,6 +36,8 @@ type fakeAPI struct {
 
 	// before sees a request first, and tells whether it has answered it. nil: it does not.
 	before func(w http.ResponseWriter, r *http.Request) bool
+
+	page int // Leases in one answer; 0: 2
 
 	mu     sync.Mutex // protects what follows
 	leases map[string]lease
@@ -119,7 +123,7 @@ func (a *fakeAPI) read(r *http.Request) (l lease, problem string) {
 	return l, ""
 }
 
-// listLocked lists what the selector selects, two to a page.
+// listLocked lists what the selector selects, a page at a time.
 func (a *fakeAPI) listLocked(w http.ResponseWriter, r *http.Request) {
 	var page struct {
 		Metadata struct {
@@ -137,8 +141,8 @@ func (a *fakeAPI) listLocked(w http.ResponseWriter, r *http.Request) {
 		}
 		switch {
 		case !selected || name <= query.Get("continue"):
-		case len(page.Items) == 2:
-			page.Metadata.Continue = page.Items[1].Metadata.Name
+		case len(page.Items) == cmp.Or(a.page, 2):
+			page.Metadata.Continue = page.Items[len(page.Items)-1].Metadata.Name
 		default:
 			page.Items = append(page.Items, l)
 		}
@@ -205,7 +209,7 @@ func pod(t *testing.T, api http.Handler, logger *slog.Logger) *LeaseClaims {
 		t.Fatal(err)
 	}
 	dir := account(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	c, err := InCluster(dir, env(host, port), logger)
+	c, err := InCluster(dir, "", env(host, port), logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,6 +268,55 @@ func TestLeaseClaims(t *testing.T) {
 	}
 	api.token = func() string { return "newer" }
 	claim("spike", night, true)
+}
+
+// Probers of one namespace that are not replicas of each other know nothing of each other's claims; replicas do.
+func TestLeaseClaimsGroups(t *testing.T) {
+	api := &fakeAPI{}
+	night := at(t, "2026-11-22T02:00:00Z")
+	of := func(group, holder string) *LeaseClaims {
+		c := pod(t, api, nil)
+		c.group, c.holder = group, holder
+		return c
+	}
+	east0, east1, west, plain := of("east", "east-0"), of("east", "east-1"), of("west", "west-0"), of("", "prober")
+	for _, step := range []struct {
+		c       *LeaseClaims
+		ramp    string
+		nominal time.Time
+		want    bool
+	}{
+		{east0, "soak", night, true}, {east1, "soak", night, false}, {west, "soak", night, true}, {plain, "soak", night, true},
+		{east1, "soak", night.Add(24 * time.Hour), true}, {east0, "soak_2", night, true}, {east0, "soak", night.Add(-24 * time.Hour), true},
+	} {
+		if got, err := step.c.Claim(t.Context(), step.ramp, step.nominal); err != nil || got != step.want {
+			t.Errorf("%s of %q: Claim(%s, %v) = %v, %v; want %v", step.c.holder, step.c.group, step.ramp, step.nominal, got, err, step.want)
+		}
+	}
+	for _, tt := range []struct {
+		c    *LeaseClaims
+		ramp string
+		want []Claimed
+	}{
+		{east0, "soak", []Claimed{{night, true}, {night.Add(24 * time.Hour), false}}},
+		{east1, "soak", []Claimed{{night, false}, {night.Add(24 * time.Hour), true}}},
+		{east1, "soak_2", []Claimed{{night, false}}},
+		{west, "soak", []Claimed{{night, true}}},
+		{plain, "soak", []Claimed{{night, true}}},
+		{plain, "spike", nil},
+	} {
+		got, err := tt.c.Claimed(t.Context(), tt.ramp, night.Add(-time.Second))
+		if diff := gocmp.Diff(tt.want, got); diff != "" || err != nil {
+			t.Errorf("%s of %q: Claimed(%s) (-want +got): %v\n%s", tt.c.holder, tt.c.group, tt.ramp, err, diff)
+		}
+	}
+	api.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		api.status(w, http.StatusInternalServerError, "etcd")
+		return true
+	}
+	if got, err := east0.Claimed(t.Context(), "soak", night); got != nil || err == nil || !strings.Contains(err.Error(), "HTTP 500") {
+		t.Errorf("Claimed of a broken API server = %v, %v", got, err)
+	}
 }
 
 // Whatever the API server does, a claim is ours only if its Lease is.
@@ -480,11 +533,16 @@ func TestInCluster(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		getenv func(string) string
+		group  string
 		file   string // to be written
 		data   string // empty: the file is removed
 		want   string // in the error; empty: none
 	}{
 		{name: "a pod", getenv: inside},
+		{name: "of a group", getenv: inside, group: "llm-prober"},
+		{name: "group with a point", getenv: inside, group: "llm.prober", want: "no name for the replicas"},
+		{name: "group with a dash at the end", getenv: inside, group: "llm-", want: "no name for the replicas"},
+		{name: "long group", getenv: inside, group: strings.Repeat("a", 64), want: "no name for the replicas"},
 		{name: "no cluster", getenv: env("", ""), want: "this is no pod"},
 		{name: "no port", getenv: env("10.0.0.1", ""), want: "this is no pod"},
 		{name: "no account", getenv: inside, file: "namespace", want: "automountServiceAccountToken: true"},
@@ -506,7 +564,7 @@ func TestInCluster(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			c, err := InCluster(dir, tt.getenv, nil)
+			c, err := InCluster(dir, tt.group, tt.getenv, nil)
 			switch {
 			case tt.want == "" && err != nil, tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 				t.Errorf("InCluster = %v; want %q", err, tt.want)
@@ -528,19 +586,30 @@ func TestLeaseName(t *testing.T) {
 		strings.Repeat("a", 52): `^a{52}-1795312800$`,
 		strings.Repeat("a", 53): `^a{41}-[0-9a-f]{10}-1795312800$`,
 	} {
-		if got := leaseName(name, night); !regexp.MustCompile(want).MatchString(got) {
+		if got := leaseName("", name, night); !regexp.MustCompile(want).MatchString(got) {
 			t.Errorf("leaseName(%q) = %s; want %s", name, got, want)
 		}
 	}
+	for group, want := range map[string]string{
+		"llm-prober":            `^llm-prober-soak-[0-9a-f]{10}-1795312800$`,
+		strings.Repeat("a", 63): `^a{41}-[0-9a-f]{10}-1795312800$`,
+	} {
+		if got := leaseName(group, "soak", night); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("leaseName(%q, soak) = %s; want %s", group, got, want)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		one, other := rapid.String().Draw(t, "one"), rapid.String().Draw(t, "other")
+		groups := rapid.SampledFrom([]string{"", "a", "a-b", "llm-prober", "llm-prober-2"})
+		here, there := groups.Draw(t, "here"), groups.Draw(t, "there")
+		names := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"soak", "b-soak", "2-soak"}))
+		one, other := names.Draw(t, "one"), names.Draw(t, "other")
 		first, second := rapid.Int64Range(-1<<40, 1<<40).Draw(t, "first"), rapid.Int64Range(-1<<40, 1<<40).Draw(t, "second")
-		a, b := leaseName(one, time.Unix(first, 0)), leaseName(other, time.Unix(second, 0))
+		a, b := leaseName(here, one, time.Unix(first, 0)), leaseName(there, other, time.Unix(second, 0))
 		if !dnsLabel.MatchString(a) || len(a) > 63 {
 			t.Fatalf("leaseName(%q, %d) = %s: not a DNS label", one, first, a)
 		}
-		if first >= 0 && second >= 0 && (a == b) != (one == other && first == second) {
-			t.Fatalf("%q at %d and %q at %d are %s and %s", one, first, other, second, a, b)
+		if first >= 0 && second >= 0 && (a == b) != (here == there && one == other && first == second) {
+			t.Fatalf("%q of %q at %d and %q of %q at %d are %s and %s", one, here, first, other, there, second, a, b)
 		}
 	})
 }

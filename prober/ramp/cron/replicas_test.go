@@ -161,7 +161,7 @@ func (rs *replicas) start() (*replica, *Scheduler) {
 	rs.all = append(rs.all, r)
 	rs.mu.Unlock()
 	s := New(Options{
-		Claim: func(ctx context.Context, name string, nominal time.Time) (bool, error) {
+		Claims: claimFunc(func(ctx context.Context, name string, nominal time.Time) (bool, error) {
 			if err := r.step(ctx); err != nil {
 				return false, err
 			}
@@ -180,7 +180,7 @@ func (rs *replicas) start() (*replica, *Scheduler) {
 				return false, dead
 			}
 			return ours, err
-		},
+		}),
 		Start: func(_ context.Context, _ string, nominal time.Time, _ record.Trigger) {
 			select {
 			case <-r.killed:

@@ -48,8 +48,8 @@ type Options struct {
 	// does: context.Cause says why.
 	Start func(ctx context.Context, name string, nominal time.Time, trigger record.Trigger)
 
-	// Claim tells whether an occasion is ours to run. nil: there is no other prober.
-	Claim func(ctx context.Context, name string, nominal time.Time) (bool, error)
+	// Claims are shared with other probers. nil: there is no other.
+	Claims Claims
 
 	// LastRun is the occasion of the newest run on record that had one, zero where there is none. It is asked once, for
 	// the ramps of the first Apply, so that what was missed while no prober ran is reported. nil: it is not.
@@ -65,6 +65,8 @@ type Scheduler struct {
 	opts Options
 	wake chan struct{} // the timetables have changed
 	wg   sync.WaitGroup
+
+	settled time.Duration // settledAfter, but in tests
 
 	ctx  context.Context // of the loop, and parent of all runs' contexts
 	stop context.CancelCauseFunc
@@ -104,12 +106,13 @@ func New(opts Options) *Scheduler {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Scheduler{
-		opts:   opts,
-		wake:   make(chan struct{}, 1),
-		tasks:  make(map[string]*task),
-		paused: make(map[string]bool),
-		loads:  make(map[string]*run),
-		runs:   make(map[*run]struct{}),
+		opts:    opts,
+		settled: settledAfter,
+		wake:    make(chan struct{}, 1),
+		tasks:   make(map[string]*task),
+		paused:  make(map[string]bool),
+		loads:   make(map[string]*run),
+		runs:    make(map[*run]struct{}),
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.wg.Go(s.loop)
@@ -135,7 +138,11 @@ func (s *Scheduler) Apply(entries []Entry) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	return s.apply(entries, specs)
+}
 
+// apply puts entries in force that have been checked, with their schedules by name.
+func (s *Scheduler) apply(entries []Entry, specs map[string]*Spec) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -183,9 +190,7 @@ func (s *Scheduler) resumeLocked(t *task, now time.Time) {
 	if last.IsZero() || last.Sub(now) > resetAfter {
 		return
 	}
-	if n := t.table.between(last, now, func(o occasion) bool { return t.entry.quiet(o.start) }); n > 0 {
-		s.missedLocked(t, Down, n, last)
-	}
+	s.missedLocked(t, Down, t.table.between(last, now, func(o occasion) bool { return t.entry.quiet(o.start) })...)
 	if last.After(t.table.seen) {
 		t.table.seen = last
 	}
@@ -341,9 +346,7 @@ func (s *Scheduler) look() time.Duration {
 	wait := wallCheck
 	for _, t := range s.tasks {
 		o, late := t.table.look(now)
-		if late > 0 {
-			s.missedLocked(t, Late, late, now)
-		}
+		s.missedLocked(t, Late, late...)
 		if o != nil {
 			due = append(due, dueTask{t, *o})
 		}
@@ -376,20 +379,15 @@ func (s *Scheduler) dueLocked(t *task, o occasion, now time.Time) {
 	switch {
 	case s.closed:
 	case s.paused[t.entry.Name]:
-		s.missedLocked(t, Paused, 1, o.nominal)
+		s.missedLocked(t, Paused, o)
 	case t.entry.quiet(now):
-		s.missedLocked(t, Blackout, 1, o.nominal)
+		s.missedLocked(t, Blackout, o)
 	default:
 		if err := s.beginLocked(t, o.nominal, record.BySchedule); err != nil {
 			s.opts.Logger.Warn("A ramp is busy.", "ramp", t.entry.Name, "nominal", o.nominal, "err", err)
-			s.opts.Events.Missed(t.entry.Name, Busy, 1)
+			s.missedLocked(t, Busy, o)
 		}
 	}
-}
-
-func (s *Scheduler) missedLocked(t *task, reason Reason, n int, at time.Time) {
-	s.opts.Logger.Warn("A ramp was not run.", "ramp", t.entry.Name, "reason", string(reason), "occasions", n, "at", at)
-	s.opts.Events.Missed(t.entry.Name, reason, n)
 }
 
 // beginLocked takes the ramp's targets and begins a run, unless one of them is taken: then the error is a *BusyError.
@@ -402,7 +400,7 @@ func (s *Scheduler) beginLocked(t *task, nominal time.Time, trigger record.Trigg
 	r := &run{entry: t.entry, nominal: nominal, trigger: trigger}
 	var ctx context.Context
 	ctx, r.end = context.WithCancelCause(s.ctx)
-	claim := s.opts.Claim != nil && !nominal.IsZero()
+	claim := s.opts.Claims != nil && !nominal.IsZero()
 	if !claim {
 		r.begun = time.Now()
 	}
@@ -440,11 +438,15 @@ func (s *Scheduler) claim(ctx context.Context, r *run) (ours bool) {
 		return false
 	case err != nil:
 		s.opts.Logger.Error("A ramp could not be claimed, so it is not run.", "ramp", r.entry.Name, "nominal", r.nominal, "err", err)
-		s.opts.Events.Missed(r.entry.Name, ClaimFailed, 1)
+		s.missed(r.entry.Name, ClaimFailed, r.nominal)
 		return false
 	case !ours:
 		s.opts.Logger.Info("Another prober runs a ramp.", "ramp", r.entry.Name, "nominal", r.nominal)
 		s.opts.Events.ClaimedElsewhere(r.entry.Name, r.nominal)
+		return false
+	}
+	if now := wall(); now.After(Latest(r.nominal, r.entry.Jitter)) { // suspended meanwhile; what is ours nobody else runs
+		s.missed(r.entry.Name, Late, r.nominal)
 		return false
 	}
 	s.mu.Lock()
@@ -455,12 +457,21 @@ func (s *Scheduler) claim(ctx context.Context, r *run) (ours bool) {
 
 // tryClaim keeps a panic of the claim from ending the program.
 func (s *Scheduler) tryClaim(ctx context.Context, r *run) (ours bool, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			ours, err = false, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
-	return s.opts.Claim(ctx, r.entry.Name, r.nominal)
+	defer recovered(&err)
+	return s.opts.Claims.Claim(ctx, r.entry.Name, r.nominal)
+}
+
+// tryClaimed keeps a panic of the claims from ending the program.
+func (s *Scheduler) tryClaimed(ctx context.Context, name string, after time.Time) (claimed []Claimed, err error) {
+	defer recovered(&err)
+	return s.opts.Claims.Claimed(ctx, name, after)
+}
+
+// recovered makes a panic an error.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	}
 }
 
 // run runs it, also when the context has ended by now, so that what is claimed leaves a record.

@@ -37,7 +37,9 @@ func (d *diary) Planned(name string, next time.Time) {
 	}
 	d.plans[name] = next
 }
-func (d *diary) Missed(name string, reason Reason, n int)  { d.note("%s missed %s %d", name, reason, n) }
+func (d *diary) Missed(name string, reason Reason, nominal ...time.Time) {
+	d.note("%s missed %s %d", name, reason, len(nominal))
+}
 func (d *diary) ClaimedElsewhere(name string, _ time.Time) { d.note("%s elsewhere", name) }
 func (d *diary) Started(name string, _ time.Time, trigger record.Trigger) {
 	d.note("%s started by %s", name, trigger)
@@ -100,6 +102,15 @@ func start(t *testing.T, opts Options, entries ...Entry) (*Scheduler, *diary) {
 	}
 	return s, d
 }
+
+// claimFunc is Claims of which nobody asks which there are.
+type claimFunc func(ctx context.Context, name string, nominal time.Time) (bool, error)
+
+func (f claimFunc) Claim(ctx context.Context, name string, nominal time.Time) (bool, error) {
+	return f(ctx, name, nominal)
+}
+
+func (claimFunc) Claimed(context.Context, string, time.Time) ([]Claimed, error) { return nil, nil }
 
 func night(name, target string) Entry {
 	return Entry{Name: name, Targets: []string{target}, Schedule: "0 2 * * *"}
@@ -367,12 +378,12 @@ func TestClaims(t *testing.T) {
 		}
 		s, d := start(t, Options{
 			Start: func(context.Context, string, time.Time, record.Trigger) {},
-			Claim: func(ctx context.Context, name string, nominal time.Time) (bool, error) {
+			Claims: claimFunc(func(ctx context.Context, name string, nominal time.Time) (bool, error) {
 				if !nominal.Equal(at(t, "2000-01-01T02:00:00Z")) {
 					t.Errorf("claim of %v", nominal)
 				}
 				return answers[name](ctx)
-			},
+			}),
 		}, entries...)
 		time.Sleep(2*time.Hour + time.Minute)
 		synctest.Wait()

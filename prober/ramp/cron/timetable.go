@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// lateAfter is how late a run may begin. What is later has lost its sense: the load would fall into another time.
+	// lateAfter is how much later than its jitter allows a run may begin: then the load would fall into another time.
 	lateAfter = 5 * time.Minute
 	// resetAfter is how far the wall clock must be set back for the schedules to be laid anew: less than that is
 	// mended time, more is a clock that was wrong when the schedules were laid.
@@ -15,6 +15,11 @@ const (
 	// mostLate bounds how many late occasions are counted at once, should the clock be set forward by years.
 	mostLate = 10_000
 )
+
+// Latest is when a run of an occasion may begin at the latest: what is later has lost its sense.
+func Latest(nominal time.Time, jitter time.Duration) time.Time {
+	return nominal.Add(max(jitter, 0) + lateAfter)
+}
 
 // An occasion is one time of one schedule.
 type occasion struct {
@@ -81,23 +86,23 @@ func (tt *timetable) lay(now time.Time) {
 	}
 }
 
-// between counts the occasions with a nominal time after t that have begun by now, but for those that leave is told of.
-func (tt *timetable) between(t, now time.Time, leave func(occasion) bool) (n int) {
+// between are the occasions with a nominal time after t that have begun by now, but for those that leave is told of.
+func (tt *timetable) between(t, now time.Time, leave func(occasion) bool) (all []occasion) {
 	for range mostLate {
 		o, ok := tt.after(t)
 		if !ok || o.start.After(now) {
 			break
 		}
 		if !leave(o) {
-			n++
+			all = append(all, o)
 		}
 		t = o.nominal
 	}
-	return n
+	return all
 }
 
 // look goes through what was to begin by now: the newest, unless that is too late as well, is due, and the others are late.
-func (tt *timetable) look(now time.Time) (due *occasion, late int) {
+func (tt *timetable) look(now time.Time) (due *occasion, late []occasion) {
 	if tt.seen.Sub(now) > resetAfter {
 		tt.lay(now)
 	}
@@ -106,19 +111,19 @@ func (tt *timetable) look(now time.Time) (due *occasion, late int) {
 		if !ok || o.start.After(now) {
 			break
 		}
-		if late >= mostLate {
+		if len(late) >= mostLate {
 			tt.lay(now)
 			break
 		}
 		tt.seen = o.nominal
 		if due != nil {
-			late++
+			late = append(late, *due)
 		}
 		due = &o
 	}
-	if due != nil && now.Sub(due.start) > lateAfter {
+	if due != nil && now.After(Latest(due.nominal, tt.jitter)) {
+		late = append(late, *due)
 		due = nil
-		late++
 	}
 	return due, late
 }

@@ -250,6 +250,34 @@ func TestSelect(t *testing.T) {
 }
 
 // TestSelectSets judges a set when it is complete, against the latest complete one.
+// A shard is held against the same shard of other nights, and the whole against the whole.
+func TestSelectShares(t *testing.T) {
+	night := time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC)
+	run := func(id string, day, shard, shards int, merged ...int) *record.Run {
+		return &record.Run{ID: id, Ramp: "r", Target: "t", Started: night.AddDate(0, 0, day), Shard: shard, Shards: shards, Merged: merged, Verdict: record.Pass}
+	}
+	history := []*record.Run{
+		run("whole", 0, 0, 0), run("0 of 2", 0, 0, 2), run("1 of 2", 0, 1, 2), run("0 of 4", 0, 0, 4),
+		run("sum", 0, 0, 2, 0, 1), run("half the sum", 0, 0, 2, 0),
+	}
+	for _, test := range []struct {
+		run  *record.Run
+		want []string
+	}{
+		{run("", 1, 0, 0), []string{"whole", "sum"}},
+		{run("", 1, 0, 2, 0, 1), []string{"whole", "sum"}},
+		{run("", 1, 0, 2), []string{"0 of 2"}},
+		{run("", 1, 1, 2), []string{"1 of 2"}},
+		{run("", 1, 2, 4), nil},
+		{run("", 1, 0, 2, 0), nil},
+	} {
+		got := idsOf(Select(test.run, history, Previous, nil).Olds)
+		if !slices.Equal(got, test.want) {
+			t.Errorf("Select(shard %d of %d, merged %v) = %q; want %q", test.run.Shard, test.run.Shards, test.run.Merged, got, test.want)
+		}
+	}
+}
+
 func TestSelectSets(t *testing.T) {
 	set := func(from, n int, v record.Verdict) (runs []*record.Run) {
 		for i := range n {

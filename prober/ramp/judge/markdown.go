@@ -82,7 +82,7 @@ func grid(b *strings.Builder, heads []string, rows [][]string) {
 	b.WriteString("\n")
 }
 
-// escaped keeps a text from being read as markup: names come from files and from servers.
+// escaped makes one line of a text and keeps it from being read as markup: names come from files and from servers.
 func escaped(s string) string {
-	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "<", "&lt;", ">", "&gt;", "[", "\\[", "\n", " ").Replace(s)
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "<", "&lt;", ">", "&gt;", "[", "\\[").Replace(oneLine(s))
 }

@@ -30,7 +30,7 @@ type Selection struct {
 
 // Select chooses from the history what the run is compared with: with is as the configuration has it, or the id of a run.
 // Baseline is the run of baseline:NAME. Runs of other ramps and targets, later ones and those without a word on the server
-// are passed over. The history may be in any order and may have the run itself.
+// are passed over, and so are those of another share of the load: a shard and the whole have not the same to bear. The history may be in any order and may have the run itself.
 //
 // Of a ramp that is repeated, a set is judged when its last run is there, against the latest complete set before.
 func Select(run *record.Run, history []*record.Run, with string, baseline *record.Run) Selection {
@@ -40,7 +40,7 @@ func Select(run *record.Run, history []*record.Run, with string, baseline *recor
 	}
 	var earlier []*record.Run
 	for _, r := range history {
-		if r.ID != run.ID && r.Ramp == run.Ramp && r.Target == run.Target && r.Started.Before(run.Started) {
+		if r.ID != run.ID && r.Ramp == run.Ramp && r.Target == run.Target && r.Started.Before(run.Started) && sameShare(r, run) {
 			earlier = append(earlier, r)
 		}
 	}
@@ -94,6 +94,16 @@ func Select(run *record.Run, history []*record.Run, with string, baseline *recor
 		s.Spread = tail(only(held, func(r *record.Run) bool { return !slices.Contains(idsOf(s.Olds), r.ID) }), DefaultLast)
 	}
 	return s
+}
+
+// sameShare reports whether two runs of a ramp made the same share of its load: all of it, perhaps as shards that were added
+// up, or the same shard.
+func sameShare(a, b *record.Run) bool {
+	whole := func(r *record.Run) bool { return r.Shards == 0 || len(r.Merged) > 0 && len(r.Missing()) == 0 }
+	if whole(a) || whole(b) {
+		return whole(a) && whole(b)
+	}
+	return a.Shards == b.Shards && a.Shard == b.Shard && len(a.Merged) == 0 && len(b.Merged) == 0
 }
 
 // lastOf is the N of last_N.

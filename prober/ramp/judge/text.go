@@ -6,33 +6,34 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/record"
 )
 
 // Text is a run for people: the verdict and why, what it says of the server, and the figures of each stage.
 func Text(run *record.Run) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s: %s\n", run.Ramp, targetWords(run), verdictWords(run.Verdict))
+	fmt.Fprintf(&b, "%s\n", oneLine(run.Ramp+" on "+targetWords(run)+": "+verdictWords(run.Verdict)))
 	for _, r := range run.Reasons {
-		fmt.Fprintf(&b, "  %s\n", r)
+		fmt.Fprintf(&b, "  %s\n", oneLine(r))
 	}
-	fmt.Fprintf(&b, "\n%s\n", whenWords(run))
+	fmt.Fprintf(&b, "\n%s\n", oneLine(whenWords(run)))
 	if d := run.Diagnosis; d != nil && len(d.Words) > 0 {
 		b.WriteString("\n")
 		for _, w := range d.Words {
-			fmt.Fprintf(&b, "- %s\n", w)
+			fmt.Fprintf(&b, "- %s\n", oneLine(w))
 		}
 		for _, f := range d.Findings {
-			fmt.Fprintf(&b, "  evidence of %s: %s\n", f.Pattern, f.Evidence)
+			fmt.Fprintf(&b, "  evidence of %s: %s\n", f.Pattern, oneLine(f.Evidence))
 		}
 	}
 	for i := range run.Lanes {
 		l := &run.Lanes[i]
-		fmt.Fprintf(&b, "\n%s\n", laneWords(l))
+		fmt.Fprintf(&b, "\n%s\n", oneLine(laneWords(l)))
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, strings.Join(stageHeads(), "\t")+"\t")
 		for _, row := range stageRows(l) {
-			fmt.Fprintln(w, strings.Join(row, "\t")+"\t")
+			fmt.Fprintln(w, cells(row)+"\t")
 		}
 		w.Flush() //nolint:errcheck // a builder takes all
 	}
@@ -43,19 +44,34 @@ func Text(run *record.Run) string {
 	return b.String()
 }
 
+// maxLine bounds a line of a record, in characters: sentences of ours are shorter.
+const maxLine = 4000
+
+// oneLine makes a line of what a record says: names and errors in it are other people's.
+func oneLine(s string) string { return printable.Line(s, maxLine) }
+
+// cells are a row of a table.
+func cells(row []string) string {
+	shown := make([]string, len(row))
+	for i, cell := range row {
+		shown[i] = oneLine(cell)
+	}
+	return strings.Join(shown, "\t")
+}
+
 // ComparisonText is a comparison for people.
 func ComparisonText(c *record.Comparison) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s against %s: %s\n", runsWords(c.News), runsWords(c.Runs), verdictWords(c.Verdict))
+	fmt.Fprintf(&b, "%s\n", oneLine(runsWords(c.News)+" against "+runsWords(c.Runs)+": "+verdictWords(c.Verdict)))
 	for _, w := range c.Words {
-		fmt.Fprintf(&b, "  %s\n", w)
+		fmt.Fprintf(&b, "  %s\n", oneLine(w))
 	}
 	if len(c.Indicators) > 0 {
 		b.WriteString("\n")
 		b.WriteString(comparisonTable(c))
 	}
 	if c.Test != "" {
-		fmt.Fprintf(&b, "\n%s; false alarms %s at most, least effect %s.\n", capital(c.Test), percent(c.Alpha), percent(c.Least))
+		fmt.Fprintf(&b, "\n%s; false alarms %s at most, least effect %s.\n", oneLine(capital(c.Test)), percent(c.Alpha), percent(c.Least))
 	}
 	return b.String()
 }
@@ -65,7 +81,7 @@ func comparisonTable(c *record.Comparison) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.Join(comparisonHeads(), "\t"))
 	for i := range c.Indicators {
-		fmt.Fprintln(w, strings.Join(comparisonRow(&c.Indicators[i]), "\t"))
+		fmt.Fprintln(w, cells(comparisonRow(&c.Indicators[i])))
 	}
 	w.Flush() //nolint:errcheck // a builder takes all
 	return b.String()

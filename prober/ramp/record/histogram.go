@@ -1,8 +1,14 @@
 package record
 
 import (
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -217,11 +223,46 @@ func (h *Histogram) UnmarshalJSON(data []byte) error {
 	if encoded == nil {
 		return nil
 	}
+	if err := checkGeometry(*encoded); err != nil {
+		return fmt.Errorf("histogram: %w", err)
+	}
 	decoded, err := hdrhistogram.Decode([]byte(*encoded))
 	if err != nil {
 		return fmt.Errorf("histogram: %w", err)
 	}
+	if decoded.TotalCount() > maxCount {
+		return fmt.Errorf("histogram: it has %d values, more than any run", decoded.TotalCount())
+	}
 	h.h = decoded
 	h.Pack()
 	return nil
+}
+
+// maxCount is far more than a run has values. The counts of all shards of one add up.
+const maxCount = 1e12
+
+// checkGeometry refuses what is no histogram of ours before it is decoded: a few bytes can ask for one of 100 MB, and what has
+// other buckets does not add up exactly. Behind a cookie and a length, four bytes each, HdrHistogram's form has this, compressed:
+//
+//	cookie 4 | length 4 | offset 4 | digits 4 | lowest 8 | highest 8 | ratio 8 | counts
+func checkGeometry(encoded string) error {
+	compressed, err := zlib.NewReader(skip(8, base64.NewDecoder(base64.StdEncoding, strings.NewReader(encoded))))
+	if err != nil {
+		return err
+	}
+	defer compressed.Close()
+	header := make([]byte, 40)
+	if _, err := io.ReadFull(compressed, header); err != nil {
+		return err
+	}
+	if binary.BigEndian.Uint32(header[12:]) != digits || binary.BigEndian.Uint64(header[16:]) != lowest || binary.BigEndian.Uint64(header[24:]) != uint64(highest) {
+		return errors.New("its buckets are not those of a record")
+	}
+	return nil
+}
+
+// skip leaves out the first n bytes.
+func skip(n int64, r io.Reader) io.Reader {
+	_, _ = io.CopyN(io.Discard, r, n) // an error comes back with the next read
+	return r
 }

@@ -14,6 +14,9 @@ import (
 // load that the sum speaks of.
 const maxSkew = 0.1
 
+// MaxShards is over how many probers a ramp can be spread: each of them has a share of the load that is worth a prober.
+const MaxShards = 1000
+
 // Merge adds up the records of a ramp that was spread over several probers, each of which made a share of its load.
 //
 // Loads, counts, tokens, cost and histograms add up exactly, and so do the means of requests under way; their maxima add
@@ -36,7 +39,7 @@ func Merge(runs []*Run) (*Run, error) {
 	for i, r := range runs {
 		var what string
 		switch {
-		case r.Shards < 1 || r.Shard < 0 || r.Shard >= r.Shards || len(r.Merged) > 0:
+		case r.Shards < 1 || r.Shards > MaxShards || r.Shard < 0 || r.Shard >= r.Shards || len(r.Merged) > 0:
 			return nil, fmt.Errorf("merge: run %s is no shard", r.ID)
 		case i > 0 && r.Shard == runs[i-1].Shard:
 			return nil, fmt.Errorf("merge: runs %s and %s are both shard %d", runs[i-1].ID, r.ID, r.Shard)
@@ -107,8 +110,8 @@ func Merge(runs []*Run) (*Run, error) {
 	}
 
 	sum.Verdict = gravest(runs)
-	if missing := sum.Missing(); len(missing) > 0 {
-		sum.Reasons = append([]string{missingWords(missing, sum.Shards)}, sum.Reasons...)
+	if words := sum.MissingWords(); words != "" {
+		sum.Reasons = append([]string{words}, sum.Reasons...)
 		sum.Verdict = sum.Bound(sum.Verdict)
 	}
 	return &sum, nil
@@ -119,7 +122,7 @@ func (r *Run) Missing() (shards []int) {
 	if len(r.Merged) == 0 {
 		return nil
 	}
-	for n := range r.Shards {
+	for n := range min(r.Shards, MaxShards) {
 		if !slices.Contains(r.Merged, n) {
 			shards = append(shards, n)
 		}
@@ -136,8 +139,12 @@ func (r *Run) Bound(v Verdict) Verdict {
 	return v
 }
 
-// missingWords name the shards that are missing, as people count.
-func missingWords(shards []int, of int) string {
+// MissingWords name the shards that are missing, in one sentence; empty: none is.
+func (r *Run) MissingWords() string {
+	shards, of := r.Missing(), r.Shards
+	if len(shards) == 0 {
+		return ""
+	}
 	var names []string
 	for _, n := range shards {
 		names = append(names, fmt.Sprint(n))
