@@ -1,15 +1,15 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/llmprober/llm_prober/e2e/process"
 )
 
 // prometheus is the API of a Prometheus.
@@ -132,7 +132,7 @@ func (p prometheus) get(path string, form url.Values, data any) error {
 		Status, Error string
 		Data          any
 	}{Data: data}
-	if err := fetch(http.MethodGet, p.url+path+"?"+form.Encode(), nil, &answer); err != nil {
+	if err := process.Fetch(http.MethodGet, p.url+path+"?"+form.Encode(), nil, &answer); err != nil {
 		return err
 	}
 	if answer.Status != "success" {
@@ -156,40 +156,6 @@ type held struct {
 
 // alerts lists those that match all of the matchers.
 func (a alertmanager) alerts(matchers ...string) (list []held, err error) {
-	err = fetch(http.MethodGet, a.url+"/api/v2/alerts?"+url.Values{"filter": matchers}.Encode(), nil, &list)
+	err = process.Fetch(http.MethodGet, a.url+"/api/v2/alerts?"+url.Values{"filter": matchers}.Encode(), nil, &list)
 	return list, err
-}
-
-// fetch sends a request and decodes the JSON of its answer.
-func fetch(method, url string, body, into any) error {
-	var b []byte
-	if body != nil {
-		var err error
-		if b, err = json.Marshal(body); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequest(method, url, bytes.NewReader(b))
-	if err != nil {
-		return err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusUnprocessableEntity {
-		return fmt.Errorf("%s: %s: %.300s", url, resp.Status, answer)
-	}
-	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("%s: %s: %.300s: %w", url, resp.Status, answer, err)
-	}
-	return nil
 }

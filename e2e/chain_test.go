@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/llmprober/llm_prober/e2e/process"
 )
 
 // The times that a step of the chain may take on a busy machine with two cores; they are reached only when it fails.
@@ -62,7 +64,7 @@ func badGPU(t *testing.T, r *rig) {
 		values[key] = value
 		r.write(t, filepath.Base(r.gpuFile), gpu(t, r.root, values))
 	}
-	await(t, soon, "the GPUs are read", r.found(fmt.Sprintf(`count(llm_gpu_up == 1) == 2 * %d`, len(jobs))))
+	process.Await(t, soon, "the GPUs are read", r.found(fmt.Sprintf(`count(llm_gpu_up == 1) == 2 * %d`, len(jobs))))
 	since := time.Now()
 	answer("xid", "1 0 79")
 	r.webhook.await(t, since, soon, "pager", "firing", "LLMGPUXIDCritical", "", jobs...)
@@ -71,11 +73,11 @@ func badGPU(t *testing.T, r *rig) {
 	values["fi.3"] = "u64 5"           // corrected memory errors
 	values["fi.74"] = "u64 9500000000" // five seconds more at the power limit
 	answer("RemappedRows", "3 0 0 0")
-	await(t, soon, "the errors are counted", r.found(`increase(llm_gpu_remapped_rows_total[10s]) > 0`))
+	process.Await(t, soon, "the errors are counted", r.found(`increase(llm_gpu_remapped_rows_total[10s]) > 0`))
 	answer("PowerUsage", "!999")
-	await(t, soon, "the failed call is counted", r.found(`increase(llm_gpu_collector_errors_total[10s]) > 0`))
+	process.Await(t, soon, "the failed call is counted", r.found(`increase(llm_gpu_collector_errors_total[10s]) > 0`))
 	answer("PowerUsage", "@crash")
-	await(t, soon, "the process is replaced", r.found(`increase(llm_gpu_collector_restarts_total[10s]) > 0`))
+	process.Await(t, soon, "the process is replaced", r.found(`increase(llm_gpu_collector_restarts_total[10s]) > 0`))
 	answer("PowerUsage", "612345")
 }
 
@@ -104,7 +106,7 @@ func history(t *testing.T, r *rig) {
 	for _, name := range []string{"p50_1h_baseline", "p90_1h_baseline", "p50_6h_baseline", "p90_6h_baseline"} {
 		for _, target := range []string{"steady", "fragile"} {
 			expr := fmt.Sprintf(`count(target_probe:llm_probe_time_to_first_token_seconds:%s{target=%q, probe="talk"}) == %d`, name, target, len(jobs))
-			await(t, 6*time.Minute, target+" has "+name, r.found(expr))
+			process.Await(t, 6*time.Minute, target+" has "+name, r.found(expr))
 		}
 	}
 	if early := r.webhook.find(r.started, "firing", "LLMTTFTRegression", ""); len(early) > 0 {
@@ -127,17 +129,17 @@ func targetDown(t *testing.T, r *rig) {
 	since := time.Now()
 	r.fragile.change(t, "throttle=4")
 	r.webhook.await(t, since, soon, "tickets", "firing", "LLMTTFTRegression", "fragile", jobs...)
-	await(t, 2*soon, "the slowness is in most of six hours", r.found(fmt.Sprintf(`count(
+	process.Await(t, 2*soon, "the slowness is in most of six hours", r.found(fmt.Sprintf(`count(
 		target_probe:llm_probe_time_to_first_token_seconds:p50_6h{target="fragile", probe="talk"} > 1.5 * target_probe:llm_probe_time_to_first_token_seconds:p50_6h_baseline{target="fragile", probe="talk"}
 	) == %d`, len(jobs))))
 
 	since = time.Now()
-	r.fragile.kill()
+	r.fragile.Kill()
 	t.Log("fragile: killed")
 	r.webhook.await(t, since, soon, "pager", "firing", "LLMTargetDown", "fragile", jobs...)
 
 	// That it is slow is still known to Prometheus, and told to nobody.
-	await(t, soon, "the regression is inhibited by the target's being down", func() error {
+	process.Await(t, soon, "the regression is inhibited by the target's being down", func() error {
 		down, err := r.alertmanager.alerts(`alertname="LLMTargetDown"`, `target="fragile"`)
 		if err != nil {
 			return err
@@ -164,7 +166,7 @@ func targetDown(t *testing.T, r *rig) {
 	r.fragile.restart(t)
 	t.Log("fragile: started again")
 	r.webhook.await(t, since, soon, "pager", "resolved", "LLMTargetDown", "fragile", jobs...)
-	await(t, 2*soon, "no regression is left", func() error {
+	process.Await(t, 2*soon, "no regression is left", func() error {
 		left, err := r.alertmanager.alerts(`alertname="LLMTTFTRegression"`, `target="fragile"`)
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("%d are", len(left))
@@ -176,7 +178,7 @@ func targetDown(t *testing.T, r *rig) {
 // rules checks that Prometheus could evaluate every rule, and that every recording rule recorded something.
 func rules(t *testing.T, r *rig) {
 	// The last to come: it is what a ramp found a day ago.
-	await(t, 2*soon, "there is a knee of the day before", r.found(`target_ramp:llm_ramp_last_knee_requests_per_second:baseline`))
+	process.Await(t, 2*soon, "there is a knee of the day before", r.found(`target_ramp:llm_ramp_last_knee_requests_per_second:baseline`))
 	groups, err := r.prometheus.rules()
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +195,7 @@ func rules(t *testing.T, r *rig) {
 			}
 			recorded++
 			// What has only just been recorded is between the steps of the first look.
-			await(t, soon, rule.Name+" has been recorded", func() error {
+			process.Await(t, soon, rule.Name+" has been recorded", func() error {
 				result, err := r.prometheus.during(rule.Name, r.started, 2*time.Second)
 				if err == nil && !slices.ContainsFunc(result, series.known) {
 					err = fmt.Errorf("nothing is: %s", rule.Query)

@@ -4,12 +4,10 @@ package e2e
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +16,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/llmprober/llm_prober/e2e/process"
 )
 
 // The jobs by which one Prometheus scrapes the prober, each in another way.
@@ -39,7 +39,7 @@ type rig struct {
 	bin     string // with the programs
 	started time.Time
 
-	prober        *process
+	prober        *process.Process
 	proberFile    string
 	proberAddress string
 	gpuFile       string // what the GPU stand-in answers
@@ -72,22 +72,22 @@ func newRig(t *testing.T, root, bin string) *rig {
 
 // server is a simulated LLM server.
 type server struct {
-	*process
+	*process.Process
 	address string
-	start   func() *process
+	start   func() *process.Process
 }
 
 // simulate starts a simulated server.
 func (r *rig) simulate(t *testing.T, name string, flags ...string) *server {
 	t.Helper()
-	s := &server{address: freeAddress(t)}
-	s.start = func() *process {
-		return start(t, r.dir, name, nil, r.program("llm_prober"), append([]string{
+	s := &server{address: process.FreeAddress(t)}
+	s.start = func() *process.Process {
+		return process.Start(t, r.dir, name, nil, r.program("llm_prober"), append([]string{
 			"simulate", "--listen-address=" + s.address, "--model=sim-8b", "--profile=a100-8b", "--per-request-metrics",
 		}, flags...)...)
 	}
-	s.process = s.start()
-	s.ready(t, "http://"+s.address+"/health")
+	s.Process = s.start()
+	s.Ready(t, "http://"+s.address+"/health")
 	return s
 }
 
@@ -95,23 +95,23 @@ func (r *rig) simulate(t *testing.T, name string, flags ...string) *server {
 func (s *server) change(t *testing.T, set string) {
 	t.Helper()
 	var now []any
-	if err := fetch(http.MethodPost, "http://"+s.address+"/control/engine", []map[string]string{{"set": set}}, &now); err != nil {
+	if err := process.Fetch(http.MethodPost, "http://"+s.address+"/control/engine", []map[string]string{{"set": set}}, &now); err != nil {
 		t.Fatalf("change %s: %v", set, err)
 	}
-	t.Logf("%s: %s", s.name, set)
+	t.Logf("%s: %s", s.Name, set)
 }
 
 // restart starts the server anew, as it was at first.
 func (s *server) restart(t *testing.T) {
 	t.Helper()
-	s.process = s.start()
-	s.ready(t, "http://"+s.address+"/health")
+	s.Process = s.start()
+	s.Ready(t, "http://"+s.address+"/health")
 }
 
 // probe starts the prober, with a GPU that answers as an H100 does.
 func (r *rig) probe(t *testing.T) {
 	t.Helper()
-	broken := freeAddress(t) // nothing listens there
+	broken := process.FreeAddress(t) // nothing listens there
 	values := strings.NewReplacer(
 		"${steady}", "http://"+r.steady.address, "${fragile}", "http://"+r.fragile.address, "${night}", "http://"+r.night.address,
 		"${overrun}", "http://"+r.overrun.address, "${crowd}", "http://"+r.crowd.address, "${calm}", "http://"+r.calm.address,
@@ -121,12 +121,12 @@ func (r *rig) probe(t *testing.T) {
 	r.write(t, "targets.json", fmt.Sprintf(`[{"targets": ["http://%s/v1"], "labels": {"team": "found"}}]`, r.crowd.address))
 	r.gpuFile = r.write(t, "gpu.nvml", gpu(t, r.root, nil))
 
-	address := freeAddress(t)
-	r.prober = start(t, r.dir, "prober", []string{"LLM_PROBER_NVML_FILE=" + r.gpuFile}, r.program("llm_prober"),
+	address := process.FreeAddress(t)
+	r.prober = process.Start(t, r.dir, "prober", nil, r.program("llm_prober"),
 		"run", "--config.file="+r.proberFile, "--web.listen-address="+address, "--storage.path="+filepath.Join(r.dir, "runs"),
-		"--collector.gpu.library="+r.gpuLibrary(t), "--collector.gpu.interval=500ms", "--collector.gpu.processes",
+		"--collector.gpu.library="+process.GPULibrary(t, r.root, r.dir, r.gpuFile), "--collector.gpu.interval=500ms", "--collector.gpu.processes",
 		"--collector.gpu.expected-devices=2", "--shutdown-timeout=2s")
-	r.prober.ready(t, "http://"+address+"/-/ready")
+	r.prober.Ready(t, "http://"+address+"/-/ready")
 	r.proberAddress = address
 }
 
@@ -157,25 +157,6 @@ gpm.mig.10 = 25
 	return b.String()
 }
 
-// gpuLibrary compiles the stand-in for NVIDIA's library that the tests of collector/gpu use.
-func (r *rig) gpuLibrary(t *testing.T) string {
-	t.Helper()
-	list := exec.Command(cmp.Or(os.Getenv("GO"), "go"), "list", "-m", "-f", "{{.Dir}}", "github.com/NVIDIA/go-nvml")
-	list.Dir = r.root
-	module, err := list.Output()
-	if err != nil {
-		t.Fatalf("find nvml.h: %v", err)
-	}
-	path := filepath.Join(r.dir, "libnvidia-ml.so.1")
-	out, err := exec.Command("gcc", "-shared", "-fPIC", "-O1", "-w", "-D_GNU_SOURCE", "-DNVML_NO_UNVERSIONED_FUNC_DEFS=1",
-		"-I"+filepath.Join(strings.TrimSpace(string(module)), "pkg/nvml"), "-Wl,-soname,libnvidia-ml.so.1", "-o", path,
-		filepath.Join(r.root, "collector/gpu/testdata/nvml/nvml.c"), "-lpthread").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build the stand-in: %v\n%s", err, out)
-	}
-	return path
-}
-
 // alert starts Alertmanager with the shipped routes and inhibitions.
 func (r *rig) alert(t *testing.T) {
 	t.Helper()
@@ -183,10 +164,10 @@ func (r *rig) alert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, address := r.write(t, "alertmanager.yml", string(routes)), freeAddress(t)
-	p := start(t, r.dir, "alertmanager", nil, r.program("alertmanager"), "--config.file="+file, "--web.listen-address="+address,
+	file, address := r.write(t, "alertmanager.yml", string(routes)), process.FreeAddress(t)
+	p := process.Start(t, r.dir, "alertmanager", nil, r.program("alertmanager"), "--config.file="+file, "--web.listen-address="+address,
 		"--storage.path="+filepath.Join(r.dir, "alertmanager"), "--cluster.listen-address=", "--log.level=warn")
-	p.ready(t, "http://"+address+"/-/ready")
+	p.Ready(t, "http://"+address+"/-/ready")
 	r.alertmanager = alertmanager{"http://" + address}
 }
 
@@ -205,15 +186,15 @@ func (r *rig) scrape(t *testing.T) {
 		r.write(t, "rules/"+filepath.Base(file), string(rules))
 	}
 	file := r.write(t, "prometheus.yml", r.scraping(t))
-	address := freeAddress(t)
-	p := start(t, r.dir, "prometheus", nil, r.program("prometheus"), "--config.file="+file, "--web.listen-address="+address,
+	address := process.FreeAddress(t)
+	p := process.Start(t, r.dir, "prometheus", nil, r.program("prometheus"), "--config.file="+file, "--web.listen-address="+address,
 		"--storage.tsdb.path="+filepath.Join(r.dir, "prometheus"), "--enable-feature=exemplar-storage", "--log.level=warn",
 		// What are five minutes and one minute in real time.
 		"--query.lookback-delta=5s", "--rules.alert.resend-delay=2s")
-	p.ready(t, "http://"+address+"/-/ready")
+	p.Ready(t, "http://"+address+"/-/ready")
 	r.prometheus, r.started = prometheus{"http://" + address}, time.Now()
 	for _, job := range jobs {
-		await(t, time.Minute, "job "+job+" is scraped", r.found(fmt.Sprintf(`up{job=%q} == 1`, job)))
+		process.Await(t, time.Minute, "job "+job+" is scraped", r.found(fmt.Sprintf(`up{job=%q} == 1`, job)))
 	}
 }
 
@@ -269,9 +250,7 @@ func (r *rig) found(expr string) func() error {
 func (r *rig) reload(t *testing.T, configuration string) {
 	t.Helper()
 	r.write(t, filepath.Base(r.proberFile), configuration)
-	if err := r.prober.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	r.prober.Signal(syscall.SIGHUP)
 }
 
 // program is the path of a program.

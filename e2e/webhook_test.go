@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/llmprober/llm_prober/e2e/process"
 )
 
 // webhook receives what Alertmanager sends, as a pager would.
@@ -74,7 +76,7 @@ func (w *webhook) find(since time.Time, status, alert, target string) []notice {
 // await waits until an alert has come in this status from each of the jobs.
 func (w *webhook) await(t *testing.T, since time.Time, patience time.Duration, receiver, status, alert, target string, jobs ...string) {
 	t.Helper()
-	await(t, patience, fmt.Sprintf("%s of %s is %s for %v at the webhook of %s", alert, target, status, jobs, receiver), func() error {
+	process.Await(t, patience, fmt.Sprintf("%s of %s is %s for %v at the webhook of %s", alert, target, status, jobs, receiver), func() error {
 		var missing []string
 		found := w.find(since, status, alert, target)
 		for _, job := range jobs {

@@ -1,0 +1,355 @@
+//go:build linux
+
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/llmprober/llm_prober/e2e/process"
+)
+
+// trouble is something that happens to the prober itself, again and again.
+type trouble struct {
+	name  string
+	pause time.Duration // at least, from one to the next
+	// once has it happen, and returns when it is over.
+	once func(ctx context.Context, random *rand.Rand) error
+}
+
+// run has the trouble happen until ctx ends. One that has begun is finished.
+func (x *trouble) run(ctx context.Context, random *rand.Rand, say func(string, ...any)) error {
+	for wait(ctx, x.pause/2+rand64(random, x.pause)) {
+		say("%-10s begins", x.name)
+		if err := x.once(ctx, random); err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
+		}
+		say("%-10s is over", x.name)
+	}
+	return nil
+}
+
+// during files a span around something that disturbs all probes, or the readers of /metrics.
+func (r *rig) during(name string, deaf bool, want []string, do func() error) error {
+	s := span{name: name, want: want, from: time.Now(), deaf: deaf}
+	err := do()
+	s.until = time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.disturbed = append(r.disturbed, s)
+	return err
+}
+
+// files takes the prober's file descriptors away: no new one at all, or a few. Those that are open stay so.
+func (r *rig) files() trouble {
+	return trouble{"files", 20 * time.Second, func(ctx context.Context, random *rand.Rand) error {
+		pid := r.prober.PID()
+		var old unix.Rlimit
+		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &old); err != nil {
+			return err
+		}
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			return err
+		}
+		few := old
+		few.Cur = 8
+		if random.IntN(2) == 0 {
+			few.Cur = uint64(len(open) + 1 + random.IntN(3))
+		}
+		// A request needs one, and a name another; one that cannot be had is a connection, or a name, that cannot be had.
+		r.descriptors.Lock()
+		defer r.descriptors.Unlock()
+		return r.during("files", true, []string{"ok", "connect", "dns"}, func() error {
+			if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
+				return err
+			}
+			wait(ctx, 4*time.Second+rand64(random, 2*time.Second))
+			err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &old, nil)
+			// Accepting waits for up to a second after it failed. What waited to be accepted is served or refused.
+			return errors.Join(err, process.Poll(10*time.Second, func() error {
+				_, err := newScraper(r.address).scrape()
+				if _, answered := errors.AsType[*refusedError](err); answered {
+					return nil
+				}
+				return err
+			}))
+		})
+	}}
+}
+
+// reloads sends a storm of SIGHUPs, with files that are good, bad, empty or not there, and a target that comes and goes.
+func (r *rig) reloads() trouble {
+	with := r.config + fmt.Sprintf("  - {name: guest, url: \"http://%s/v1\", model: sim, probes: [ask]}\n", r.calm.address)
+	noise := make([]byte, 4096)
+	files := []string{
+		r.config, r.config, with, with,
+		"", "targets: [", r.config + "\nnonsense: true\n", strings.Replace(r.config, "[ask, whole]", "[ask, hole]", 1),
+		strings.Replace(r.config, "interval: 2s", "interval: soon", 1), strings.Repeat("a: b\n", 10_000), string(noise),
+	}
+	return trouble{"reloads", 12 * time.Second, func(ctx context.Context, random *rand.Rand) error {
+		for end := time.Now().Add(4*time.Second + rand64(random, 2*time.Second)); time.Now().Before(end); wait(ctx, rand64(random, 120*time.Millisecond)) {
+			var err error
+			if i := random.IntN(len(files) + 1); i < len(files) {
+				err = r.configure(files[i])
+			} else {
+				err = os.Remove(r.file)
+			}
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			r.prober.Signal(syscall.SIGHUP)
+		}
+		if err := r.configure(r.config); err != nil {
+			return err
+		}
+		// A reload needs a file, and files may be what is missing.
+		return process.Poll(time.Minute, func() error {
+			r.prober.Signal(syscall.SIGHUP)
+			p, err := newScraper(r.address).scrape()
+			if err != nil {
+				return err
+			}
+			if p.sum("llm_prober_config_last_reload_successful") != 1 || p.count("llm_probe_up", `target="guest"`) != 0 {
+				return errors.New("the good configuration is not in force")
+			}
+			return nil
+		})
+	}}
+}
+
+// readers reads /metrics and never takes the answer, begins requests and never ends them, or says nothing at all. With a few of
+// them others must be served all the time; with many, once the prober has got rid of them.
+func (r *rig) readers() trouble {
+	many := false
+	return trouble{"readers", 8 * time.Second, func(ctx context.Context, random *rand.Rand) error {
+		defer func() { many = !many }()
+		if !many {
+			return r.hang(ctx, few, 6*time.Second)
+		}
+		return r.during("readers", true, nil, func() error { return r.hang(ctx, 40, 24*time.Second) })
+	}}
+}
+
+// few is how many readers may hang without anybody's noticing: the prober serves five pages at once, and up to three are asked for by
+// this test itself at one time.
+const few = 2
+
+// hang has n readers hang for a while, and as many that send their request byte by byte.
+func (r *rig) hang(ctx context.Context, n int, patience time.Duration) error {
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	// As on a path across a network: little is on its way at once, so that what is not read stays with the prober.
+	dialer := net.Dialer{Timeout: 5 * time.Second, Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		return errors.Join(c.Control(func(fd uintptr) {
+			err = errors.Join(unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, 536), unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096))
+		}), err)
+	}}
+	dial := func(text string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, "tcp", r.address)
+		if err != nil {
+			return nil, err
+		}
+		conns = append(conns, c)
+		_, err = c.Write([]byte(text))
+		return c, err
+	}
+	var slow []net.Conn
+	for range n {
+		if _, err := dial("GET /metrics HTTP/1.1\r\nHost: " + r.address + "\r\n\r\n"); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		c, err := dial("GET /metrics HTTP/1.1\r\nHost: " + r.address + "\r\nX-Slow: ")
+		if err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		slow = append(slow, c)
+	}
+	began, gone, served := time.Now(), 0, time.Duration(0)
+	for time.Since(began) < patience && ctx.Err() == nil {
+		wait(ctx, time.Second)
+		gone = 0
+		for _, c := range slow {
+			if _, err := c.Write([]byte("a")); err != nil {
+				gone++
+			}
+		}
+		if p, err := newScraper(r.address).scrape(); err == nil {
+			served = time.Since(began)
+			if busy := int(p.sum("promhttp_metric_handler_requests_in_flight")); served < 5*time.Second {
+				r.mu.Lock()
+				r.hung = max(r.hung, busy-1)
+				r.mu.Unlock()
+			}
+		}
+	}
+	if ctx.Err() != nil || n == few {
+		return nil
+	}
+	switch {
+	case served < patience-3*time.Second:
+		return fmt.Errorf("%d readers that do not read kept the others from /metrics: last served %s after they came", n, served)
+	case gone < len(slow):
+		return fmt.Errorf("%d of %d requests that do not end are still waited for after %s", len(slow)-gone, len(slow), patience)
+	}
+	return nil
+}
+
+// ignoreEnd is no error if the test has only gone on.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// worker kills the process that reads GPUs, or has it hang.
+func (r *rig) worker() trouble {
+	return trouble{"worker", 18 * time.Second, func(ctx context.Context, random *rand.Rand) error {
+		pid, err := r.workerPID()
+		if err != nil {
+			return nil // it is waiting to be started again
+		}
+		if random.IntN(3) == 0 {
+			r.hangs.Add(1)
+			return syscall.Kill(pid, syscall.SIGSTOP)
+		}
+		r.kills.Add(1)
+		return syscall.Kill(pid, syscall.SIGKILL)
+	}}
+}
+
+// workerPID finds the process.
+func (r *rig) workerPID() (int, error) {
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.prober.PID()))
+	if err != nil {
+		return 0, err
+	}
+	for _, list := range lists {
+		children, _ := os.ReadFile(list) // a thread may have ended
+		for child := range strings.FieldsSeq(string(children)) {
+			line, _ := os.ReadFile("/proc/" + child + "/cmdline")
+			if slices.ContainsFunc(bytes.Split(line, []byte{0}), func(arg []byte) bool { return string(arg) == "gpu-worker" }) {
+				return strconv.Atoi(child)
+			}
+		}
+	}
+	return 0, errors.New("there is no gpu-worker")
+}
+
+// disk fills the disk of the records, has a ramp write on it, makes room, and has a ramp write again.
+func (r *rig) disk() trouble {
+	return trouble{"disk", 10 * time.Second, func(ctx context.Context, random *rand.Rand) error {
+		filler := filepath.Join(r.storage, "filler")
+		if err := fill(filler); err != nil {
+			return err
+		}
+		id, err := r.ramp(ctx)
+		if removed := os.Remove(filler); err != nil || removed != nil {
+			return errors.Join(err, removed)
+		}
+		kept, err := r.recorded(id)
+		if err != nil {
+			return err
+		}
+		if kept {
+			return fmt.Errorf("run %s is on record, though the disk was full", id)
+		}
+		r.unwritten.Add(1)
+		r.descriptors.Lock() // without one nothing can be written either
+		defer r.descriptors.Unlock()
+		if id, err = r.ramp(ctx); err != nil {
+			return err
+		}
+		r.written.Add(1)
+		return process.Poll(10*time.Second, func() error {
+			kept, err := r.recorded(id)
+			if err == nil && !kept {
+				err = fmt.Errorf("run %s is not on record, though there is room again", id)
+			}
+			return err
+		})
+	}}
+}
+
+// fill writes until there is no room for a single byte.
+func fill(path string) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for size := 1 << 16; size > 0; {
+		if _, err := file.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size /= 2
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ramp runs the ramp and waits until it has ended.
+func (r *rig) ramp(ctx context.Context) (id string, err error) {
+	var started struct{ ID string }
+	err = process.Poll(40*time.Second, func() error {
+		err := r.api(http.MethodPost, "/api/v1/ramps/written/runs", &started)
+		if err == nil && started.ID == "" {
+			err = errors.New("the run has no id")
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return started.ID, process.Poll(60*time.Second, func() error {
+		var ramps struct {
+			Items []struct{ Running *struct{ ID string } }
+		}
+		if err := r.api(http.MethodGet, "/api/v1/ramps", &ramps); err != nil {
+			return err
+		}
+		if len(ramps.Items) != 1 || ramps.Items[0].Running != nil {
+			return fmt.Errorf("run %s has not ended", started.ID)
+		}
+		return nil
+	})
+}
+
+// recorded reports whether a run is on record.
+func (r *rig) recorded(id string) (bool, error) {
+	var runs struct {
+		Items []struct{ ID, State string }
+	}
+	err := process.Poll(20*time.Second, func() error { return r.api(http.MethodGet, "/api/v1/runs?limit=100", &runs) })
+	for _, run := range runs.Items {
+		if run.ID == id {
+			return run.State == "ended", err
+		}
+	}
+	return false, err
+}
+
+// api asks the prober's own interface, on a connection of its own.
+func (r *rig) api(method, path string, into any) error {
+	return process.Fetch(method, "http://"+r.address+path, nil, into)
+}
