@@ -3,18 +3,20 @@ package collector
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
 // maxScrapes is how many scrapes are served at once; a further one gets 503. Two Prometheus servers and a curious human are
@@ -29,14 +31,20 @@ const maxScrapes = 5
 // A collector that fails costs its own series: the rest is served, and the error is logged and counted.
 func Handler(reg *Registry, logger *slog.Logger) http.Handler {
 	p := &scraped{
-		registry: reg, logger: logger, places: make(chan struct{}, maxScrapes), memory: sync.Pool{New: func() any { return new(scratch) }},
+		registry: reg, logger: logger, places: make(chan struct{}, maxScrapes),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "promhttp_metric_handler_errors_total", Help: "Total number of internal errors encountered by the promhttp metric handler.",
 		}, []string{"cause"}),
 	}
+	if err := reg.Register(p.errors); err != nil {
+		already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err)
+		if !ok {
+			panic(err) // it is a counter as any other
+		}
+		p.errors = already.ExistingCollector.(*prometheus.CounterVec) // of another handler of the same registry
+	}
 	p.errors.WithLabelValues(causeGathering)
 	p.errors.WithLabelValues(causeEncoding)
-	reg.MustRegister(p.errors)
 	return promhttp.InstrumentMetricHandler(reg, compressed(p))
 }
 
@@ -45,7 +53,6 @@ type scraped struct {
 	registry *Registry
 	logger   *slog.Logger
 	places   chan struct{}
-	memory   sync.Pool // of *scratch
 	errors   *prometheus.CounterVec
 }
 
@@ -64,14 +71,16 @@ func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("Limit of concurrent requests reached (%d), try again later.", maxScrapes), http.StatusServiceUnavailable)
 		return
 	}
+	memory := new(scratch) // not kept for the next scrape: until then it would only be in the way of the collector
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Add("Vary", "Accept")
 	w.Header().Set("Content-Type", string(format))
 	to := &pageWriter{to: w}
 	encoder := expfmt.NewEncoder(to, format)
+	if format.FormatType() == expfmt.TypeProtoDelim {
+		encoder = &protobufEncoder{to, memory}
+	}
 	only := r.URL.Query()["name[]"]
-	memory := p.memory.Get().(*scratch)
-	defer p.memory.Put(memory)
 	err := p.registry.each(memory, func(f *dto.MetricFamily) bool {
 		if len(only) > 0 && !slices.Contains(only, f.GetName()) {
 			return true
@@ -94,6 +103,25 @@ func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.failed(causeEncoding, to, err)
 		}
 	}
+}
+
+// protobufEncoder writes families as expfmt's does, in memory that is used again: one family can be a megabyte. Names are not
+// escaped, for all of this program's are such as need none.
+type protobufEncoder struct {
+	to     io.Writer
+	memory *scratch
+}
+
+// Encode implements expfmt.Encoder.
+func (e *protobufEncoder) Encode(f *dto.MetricFamily) error {
+	b := protowire.AppendVarint(e.memory.sent[:0], uint64(proto.Size(f)))
+	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, f)
+	if err != nil {
+		return err
+	}
+	e.memory.sent = b
+	_, err = e.to.Write(b)
+	return err
 }
 
 // failed counts and logs an error. A scraper that went away knows, and its next scrape tells whether that lasts.

@@ -15,6 +15,8 @@ type scratch struct {
 	pointers   slab[*dto.Bucket]
 	spanPtrs   slab[*dto.BucketSpan]
 	deltas     slab[int64]
+
+	sent []byte // as protobuf
 }
 
 // The messages of Prometheus have pointers to their numbers, which stand beside them here.

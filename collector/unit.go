@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -134,7 +135,7 @@ func (p *Probes) newUnit(s Series, old *unit) *unit {
 		u.measurements[clock] = m.counter(NameMeasurements, "clock", string(clock))
 	}
 	u.interval.Set(s.Interval.Seconds())
-	u.metrics = m.made
+	u.metrics = slices.Clone(m.made) // without the room that it was made with
 	return u
 }
 

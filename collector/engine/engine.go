@@ -163,7 +163,11 @@ func (e *Engine) scrape(ctx context.Context) bool {
 	if e.buf.Cap() > keptBuffer {
 		e.buf = bytes.Buffer{}
 	}
-	err := fetch(limited, e.client.Load(), e.options.MetricsURL, &e.buf)
+	client := e.client.Load()
+	err := fetch(limited, client, e.options.MetricsURL, &e.buf)
+	if e.client.Load() != client { // there is another one since: see use
+		client.CloseIdleConnections()
+	}
 	took := time.Since(at)
 	if err != nil && ctx.Err() != nil {
 		return true // the prober ends, or this target does: no fault of the engine
@@ -178,6 +182,14 @@ func (e *Engine) scrape(ctx context.Context) bool {
 	}
 	e.accept(r, at, took)
 	return true
+}
+
+// use makes client the one that fetches from now on. The connection of the one before is closed, now or after the fetch under way:
+// nobody would use it, and with a reload every few seconds there would be more and more of them.
+func (e *Engine) use(client *http.Client) {
+	if before := e.client.Swap(client); before != client {
+		before.CloseIdleConnections()
+	}
 }
 
 // read turns an answer into a reading.

@@ -66,7 +66,7 @@ func (s *Engines) Apply(options []Options) error {
 	var gone []*followed
 	for target, old := range s.engines { // changed by Apply alone
 		if e := next[target]; e != nil && e.options.same(old.options) {
-			old.client.Store(e.options.Client)
+			old.use(e.options.Client)
 			old.secrets.Store(&e.options.Secrets)
 			next[target] = old
 		} else {
@@ -111,6 +111,7 @@ func stop(engines []*followed) {
 		if e.cancel != nil {
 			e.cancel()
 			<-e.stopped
+			e.client.Load().CloseIdleConnections()
 		}
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/llmprober/llm_prober/prober"
+	"github.com/llmprober/llm_prober/prober/probertest"
 )
 
 // BenchmarkTargets is a list of 200 targets with 5 probes of 100 requests each.
@@ -46,5 +48,37 @@ func BenchmarkTargets(b *testing.B) {
 			}
 			b.ReportMetric(float64(size), "bytes/answer")
 		})
+	}
+}
+
+// BenchmarkRecent is what is kept of the requests of one probe, once there is no room for more.
+func BenchmarkRecent(b *testing.B) {
+	const probes = 50
+	live := func() float64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	var targets []Target
+	for i := range probes {
+		targets = append(targets, Target{Name: fmt.Sprintf("chat-%d", i), Probes: []Probe{{Name: "fast"}}})
+	}
+	for b.Loop() {
+		before := live()
+		recent := NewRecent(nil)
+		recent.Apply(targets)
+		for _, t := range targets {
+			for i := range 2 * keptRequests {
+				r := probertest.Streamed(t.Name, "fast", 200*time.Millisecond, 20*time.Millisecond, 64)
+				if i%5 == 0 {
+					r = probertest.Failed(t.Name, "fast", prober.TimeoutFirstToken, time.Second)
+				}
+				r.Request.ID, r.RemoteAddr = fmt.Sprintf("%032x", i), "127.0.0.1:8000"
+				recent.Observe(r)
+			}
+		}
+		b.ReportMetric((live()-before)/probes, "heap-bytes/probe")
+		runtime.KeepAlive(recent)
 	}
 }

@@ -64,13 +64,12 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// unpack is the request that was packed, of that target and probe.
-func (p *packed) unpack(target, probe string) *request {
-	u := unpacker{[]byte(p.data)}
-	q := &request{id: u.text(), target: target, probe: probe, end: p.end, at: p.end.UnixNano()}
+// unpackInto makes q the request that was packed, of that target and probe. Its texts are parts of p's.
+func (p *packed) unpackInto(q *request, target, probe string) {
+	u := unpacker{p.data}
+	*q = request{id: u.text(), target: target, probe: probe, end: p.end, at: p.end.UnixNano()}
 	q.intended = time.Unix(0, q.at-u.number()).UTC()
-	happened, n := binary.Uvarint(u.rest)
-	u.take(n)
+	happened := u.uvarint()
 	for i := range q.steps {
 		if q.steps[i] = missing; happened&(1<<i) != 0 {
 			q.steps[i] = time.Duration(u.number())
@@ -87,7 +86,7 @@ func (p *packed) unpack(target, probe string) *request {
 	}
 	q.dispatched, q.receiveLate = time.Duration(u.number()), time.Duration(u.number())
 	for _, v := range []*float64{&q.ttft, &q.duration, &q.tpot, &q.wait, &q.rate} {
-		*v = math.Float64frombits(binary.LittleEndian.Uint64(u.take(8)))
+		*v = math.Float64frombits(binary.LittleEndian.Uint64([]byte(u.take(8))))
 	}
 	planned := false
 	flags := u.take(1)[0]
@@ -97,26 +96,30 @@ func (p *packed) unpack(target, probe string) *request {
 	if !planned {
 		q.intended = time.Time{}
 	}
-	return q
 }
 
 // unpacker reads what pack has written, and nothing else.
-type unpacker struct{ rest []byte }
+type unpacker struct{ rest string }
 
-func (u *unpacker) take(n int) []byte {
+func (u *unpacker) take(n int) string {
 	taken := u.rest[:n]
 	u.rest = u.rest[n:]
 	return taken
 }
 
-func (u *unpacker) number() int64 {
-	v, n := binary.Varint(u.rest)
-	u.take(n)
-	return v
+func (u *unpacker) uvarint() (v uint64) {
+	for shift := 0; ; shift += 7 {
+		b := u.take(1)[0]
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return v
+		}
+	}
 }
 
-func (u *unpacker) text() string {
-	length, n := binary.Uvarint(u.rest)
-	u.take(n)
-	return string(u.take(int(length)))
+func (u *unpacker) number() int64 {
+	zigzag := u.uvarint()
+	return int64(zigzag>>1) ^ -int64(zigzag&1)
 }
+
+func (u *unpacker) text() string { return u.take(int(u.uvarint())) }

@@ -99,9 +99,10 @@ func (r *Recent) all(target, probe string) []*request {
 
 // unpackAll are the requests of a probe, the newest first.
 func unpackAll(kept []*packed, target, probe string) []*request {
-	all := make([]*request, len(kept))
+	block, all := make([]request, len(kept)), make([]*request, len(kept))
 	for i, p := range kept {
-		all[i] = p.unpack(target, probe)
+		all[i] = &block[i]
+		p.unpackInto(all[i], target, probe)
 	}
 	slices.SortFunc(all, byAge)
 	return all

@@ -149,6 +149,9 @@ func (c *Client) Send(ctx context.Context, p *Prepared, d Deadlines) (*Exchange,
 	return x, nil
 }
 
+// headRoom is for a request's line and header: most are shorter, and a longer one is no error.
+const headRoom = 1 << 10
+
 // send returns an *Error, or nil as an untyped nil.
 func (c *Client) send(ctx context.Context, x *Exchange, p *Prepared, d Deadlines) error {
 	req, conf := p.req.WithContext(ctx), p.tls
@@ -163,6 +166,7 @@ func (c *Client) send(ctx context.Context, x *Exchange, p *Prepared, d Deadlines
 	out := c.buffers.Get().(*bytes.Buffer)
 	defer c.buffers.Put(out)
 	out.Reset()
+	out.Grow(headRoom + int(max(0, req.ContentLength)))
 	if err := req.Write(out); err != nil {
 		return &Error{Step: StepWrite, Err: fmt.Errorf("%w: %w", ErrRequest, err)}
 	}
