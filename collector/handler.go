@@ -15,8 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 )
 
 // maxScrapes is how many scrapes are served at once; a further one gets 503. Two Prometheus servers and a curious human are
@@ -71,22 +69,18 @@ func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("Limit of concurrent requests reached (%d), try again later.", maxScrapes), http.StatusServiceUnavailable)
 		return
 	}
-	memory := new(scratch) // not kept for the next scrape: until then it would only be in the way of the collector
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Add("Vary", "Accept")
 	w.Header().Set("Content-Type", string(format))
 	to := &pageWriter{to: w}
-	encoder := expfmt.NewEncoder(to, format)
-	if format.FormatType() == expfmt.TypeProtoDelim {
-		encoder = &protobufEncoder{to, memory}
-	}
+	encoder := newPartEncoder(to, format)
 	only := r.URL.Query()["name[]"]
-	err := p.registry.each(memory, func(f *dto.MetricFamily) bool {
-		if len(only) > 0 && !slices.Contains(only, f.GetName()) {
+	err := p.registry.send(func(part *dto.MetricFamily, goesOn bool) bool {
+		if len(only) > 0 && !slices.Contains(only, part.GetName()) {
 			return true
 		}
-		if err := encoder.Encode(f); err != nil {
-			p.failed(causeEncoding, to, fmt.Errorf("metric %s: %w", f.GetName(), err))
+		if err := encoder.encode(part, goesOn); err != nil {
+			p.failed(causeEncoding, to, fmt.Errorf("metric %s: %w", part.GetName(), err))
 		}
 		return to.err == nil
 	})
@@ -98,30 +92,11 @@ func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "An error has occurred while serving metrics:\n\n"+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	if end, ok := encoder.(expfmt.Closer); ok && to.err == nil {
-		if err := end.Close(); err != nil {
+	if to.err == nil {
+		if err := encoder.close(); err != nil {
 			p.failed(causeEncoding, to, err)
 		}
 	}
-}
-
-// protobufEncoder writes families as expfmt's does, in memory that is used again: one family can be a megabyte. Names are not
-// escaped, for all of this program's are such as need none.
-type protobufEncoder struct {
-	to     io.Writer
-	memory *scratch
-}
-
-// Encode implements expfmt.Encoder.
-func (e *protobufEncoder) Encode(f *dto.MetricFamily) error {
-	b := protowire.AppendVarint(e.memory.sent[:0], uint64(proto.Size(f)))
-	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, f)
-	if err != nil {
-		return err
-	}
-	e.memory.sent = b
-	_, err = e.to.Write(b)
-	return err
 }
 
 // failed counts and logs an error. A scraper that went away knows, and its next scrape tells whether that lasts.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func families(t *testing.T, w *httptest.ResponseRecorder) (ours []*dto.MetricFam
 
 // A scraper gets what it would get of promhttp, in every format, to the byte.
 func TestHandlerIsAsPromhttp(t *testing.T) {
-	reg := newRegistry(t, filledProbes(t, 2))
+	reg := newRegistry(t, filledProbes(t, 20)) // families of many parts
 	ours, theirs := Handler(reg, slog.New(slog.DiscardHandler)), promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true})
 	for _, accept := range []string{
 		"", "text/plain;version=0.0.4", "application/openmetrics-text;version=1.0.0,*/*;q=0.1",
@@ -66,6 +67,29 @@ func TestHandlerIsAsPromhttp(t *testing.T) {
 				t.Errorf("(-promhttp +ours):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The lines that a family begins with are left out of its other parts, in whatever pieces they come.
+func TestBodyWriter(t *testing.T) {
+	const text = "# HELP a b\n# TYPE a counter\na 1\n# not a header any more\na 2\n"
+	for size := range len(text) + 1 {
+		for _, skipping := range []bool{true, false} {
+			var out bytes.Buffer
+			w := &bodyWriter{to: &out, skipping: skipping, lineBegins: true}
+			for piece := range slices.Chunk([]byte(text), max(1, size)) {
+				if n, err := w.Write(piece); n != len(piece) || err != nil {
+					t.Fatalf("Write(%q) = %d, %v; want %d", piece, n, err, len(piece))
+				}
+			}
+			want := text
+			if skipping {
+				want = text[strings.Index(text, "a 1"):]
+			}
+			if out.String() != want {
+				t.Errorf("in pieces of %d, skipping %t: %q; want %q", size, skipping, &out, want)
+			}
+		}
 	}
 }
 

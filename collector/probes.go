@@ -207,7 +207,7 @@ func (p *Probes) Gather() ([]*dto.MetricFamily, error) {
 	families := p.units.Load().families
 	gathered := make([]*dto.MetricFamily, 0, len(families))
 	for i := range families {
-		f, err := families[i].gather(nil)
+		f, err := families[i].gather()
 		if err != nil {
 			return nil, err
 		}
@@ -218,23 +218,44 @@ func (p *Probes) Gather() ([]*dto.MetricFamily, error) {
 	return gathered, nil
 }
 
-// gather is the family as it is sent, in memory of s, which is free again with the next family; nil where it has no metric now.
-func (f *pageFamily) gather(s *scratch) (*dto.MetricFamily, error) {
-	block := taken(s, func(s *scratch) *slab[dto.Metric] { return &s.metrics }, len(f.metrics))
-	metrics := make([]*dto.Metric, 0, len(f.metrics))
-	for i, m := range f.metrics {
-		if absent(m) {
+// gather is the family as it is sent; nil where it has no metric now.
+func (f *pageFamily) gather() (*dto.MetricFamily, error) {
+	var whole *dto.MetricFamily
+	err := f.parts(nil, len(f.metrics), func(part *dto.MetricFamily, _ bool) bool {
+		whole = part
+		return true
+	})
+	return whole, err
+}
+
+// parts hands do the family in parts of so many metrics, each in memory of s that is free again with the next one, until do returns
+// false. goesOn says of a part that it is not the first one. A family without a metric now has no parts.
+func (f *pageFamily) parts(s *scratch, most int, do func(part *dto.MetricFamily, goesOn bool) bool) error {
+	goesOn := false
+	for all := range slices.Chunk(f.metrics, max(1, most)) {
+		if s != nil {
+			s.reset()
+		}
+		block := taken(s, func(s *scratch) *slab[dto.Metric] { return &s.metrics }, len(all))
+		metrics := make([]*dto.Metric, 0, len(all))
+		for i, m := range all {
+			if absent(m) {
+				continue
+			}
+			if w, ok := m.(writer); ok {
+				w.writeIn(s, &block[i])
+			} else if err := m.Write(&block[i]); err != nil {
+				return fmt.Errorf("metric %s: %w", f.Name, err)
+			}
+			metrics = append(metrics, &block[i])
+		}
+		if len(metrics) == 0 {
 			continue
 		}
-		if w, ok := m.(writer); ok {
-			w.writeIn(s, &block[i])
-		} else if err := m.Write(&block[i]); err != nil {
-			return nil, fmt.Errorf("metric %s: %w", f.Name, err)
+		if !do(&dto.MetricFamily{Name: &f.Name, Help: &f.Help, Type: f.Kind.dtoType().Enum(), Metric: metrics}, goesOn) {
+			return nil
 		}
-		metrics = append(metrics, &block[i])
+		goesOn = true
 	}
-	if len(metrics) == 0 {
-		return nil, nil
-	}
-	return &dto.MetricFamily{Name: &f.Name, Help: &f.Help, Type: f.Kind.dtoType().Enum(), Metric: metrics}, nil
+	return nil
 }

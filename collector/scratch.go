@@ -2,8 +2,8 @@ package collector
 
 import dto "github.com/prometheus/client_model/go"
 
-// scratch is memory in which one family at a time is gathered, to be sent and forgotten: a page of 500 probes takes 20 MB,
-// which would be garbage a moment later. nil is new memory for everything, for who keeps what was gathered.
+// scratch is memory in which a part of a page is gathered, to be sent and forgotten: a page of 500 probes takes 20 MB, which would
+// be garbage a moment later. nil is new memory for everything, for who keeps what was gathered.
 type scratch struct {
 	metrics    slab[dto.Metric]
 	counters   slab[counterDTO]
@@ -15,8 +15,6 @@ type scratch struct {
 	pointers   slab[*dto.Bucket]
 	spanPtrs   slab[*dto.BucketSpan]
 	deltas     slab[int64]
-
-	sent []byte // as protobuf
 }
 
 // The messages of Prometheus have pointers to their numbers, which stand beside them here.
@@ -68,7 +66,7 @@ type slab[T any] struct {
 }
 
 // slabChunk is how many pieces are made at a time.
-const slabChunk = 1024
+const slabChunk = partMetrics
 
 // take is n zero values in a row.
 func (s *slab[T]) take(n int) []T {
