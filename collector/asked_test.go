@@ -13,6 +13,20 @@ import (
 
 // Retries, bursts and turns: what depends on how a request was asked.
 
+// A request that this machine could not send is a skipped one: neither a success nor a failure of its target.
+func TestUnsent(t *testing.T) {
+	p := newProbes(t, everything)
+	p.Observe(probertest.Failed("own", "chat", prober.Unsent, 0))
+	checkValues(t, p, map[string]string{
+		`llm_probe_skipped_total{model="llama",probe="chat",reason="prober_resources",target="own"}`: "1",
+		`llm_probe_requests_total{model="llama",outcome="connect",probe="chat",target="own"}`:        "0",
+		`llm_probe_canceled_total{model="llama",probe="chat",target="own"}`:                          "0",
+		`llm_probe_up{model="llama",probe="chat",target="own"}`:                                      "0",
+		`llm_probe_last_run_timestamp_seconds{model="llama",probe="chat",target="own"}`:              "0",
+		`llm_prober_unfiled_results_total`: "0",
+	})
+}
+
 func TestRetries(t *testing.T) {
 	p := newProbes(t, everything)
 	first := probertest.Failed("own", "chat", prober.RateLimited, 100*ms)

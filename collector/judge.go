@@ -29,7 +29,7 @@ func Indicators() []Indicator {
 type verdict int
 
 const (
-	notJudged verdict = iota // canceled, or the indicator is not known: it counts nowhere
+	notJudged verdict = iota // canceled, unsent, or the indicator is not known: it counts nowhere
 	good
 	bad
 )
@@ -48,14 +48,14 @@ func saidQueueWait(r *prober.Result) (time.Duration, bool) {
 
 // judge says whether a request is good by the threshold of an indicator, in seconds or tokens per second:
 //
-//	canceled ───────────────────────────────────────> not judged
+//	canceled, unsent ───────────────────────────────> not judged
 //	failed ─────────────────────────────────────────> bad, whatever the indicator
 //	ok ──> availability ────────────────────────────> good
 //	   └─> the value is not known ──────────────────> not judged
 //	   └─> at most the threshold (rate: at least) ──> good, else bad
 func judge(r *prober.Result, indicator Indicator, threshold float64, wait QueueWaitOf) verdict {
 	switch {
-	case r.Outcome == prober.Canceled || !slices.Contains(prober.Outcomes(), r.Outcome):
+	case !slices.Contains(prober.Outcomes(), r.Outcome):
 		return notJudged
 	case r.Outcome != prober.OK:
 		return bad

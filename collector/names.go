@@ -71,6 +71,8 @@ const (
 // Values of labels that are not those of another package.
 const (
 	otherSkipReason = "other"
+	// SkippedUnsent is the reason of requests that this machine had no file descriptor, port or memory for: prober.Unsent.
+	SkippedUnsent = "prober_resources"
 	resultSuccess   = "success"
 	resultFailure   = "failure"
 )
@@ -198,7 +200,7 @@ func probeFamilies() []Family {
 		},
 		{
 			Name: NameRequests, Kind: Counter, Scope: PerProbe, Labels: []string{"outcome"},
-			Help: "Requests that ended, by outcome: ok, or exactly one reason why not. Canceled ones are not counted here.",
+			Help: "Requests that ended, by outcome: ok, or exactly one reason why not. Canceled ones, and those that could not be sent for a reason of the prober's own, are not counted here.",
 			Note: "Every outcome exists at 0 from the first scrape. Exemplar on the failures: `request_id`.",
 		},
 		{
@@ -208,7 +210,8 @@ func probeFamilies() []Family {
 		{
 			Name: NameSkipped, Kind: Counter, Scope: PerProbe, Labels: []string{"reason"},
 			Help: "Times at which a probe was due but no request was sent, by reason.",
-			Note: "A skipped probe is a gap in what is known about a target: alert on its rate, not on single ones.",
+			Note: "A skipped probe is a gap in what is known about a target: alert on its rate, not on single ones. `" + SkippedUnsent + "` is a request for which the prober's own machine had " +
+				"no file descriptor, port or memory, which says nothing of the target.",
 		},
 		{
 			Name: NameRetries, Kind: Counter, Scope: PerProbe,

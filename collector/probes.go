@@ -59,7 +59,7 @@ func NewProbes(skipReasons []string) *Probes {
 		families:    newFamilyTable(),
 		taken:       takenLabels(),
 		pairs:       make(map[madeKey]*dto.LabelPair),
-		skipReasons: slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(skipReasons), otherSkipReason)))),
+		skipReasons: slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(skipReasons), SkippedUnsent, otherSkipReason)))),
 	}
 	m := maker{families: p.families}
 	p.dispatchDelay = m.histogram(NameDispatchDelay, "", "")
@@ -152,7 +152,7 @@ func (p *Probes) Observe(r *prober.Result) {
 		p.unfiled.Inc()
 		return
 	}
-	if r.Outcome == prober.Canceled {
+	if !r.Outcome.OfTarget() {
 		return
 	}
 	if !r.Timeline.Intended.IsZero() {

@@ -141,8 +141,12 @@ func (p *Probes) newUnit(s Series, old *unit) *unit {
 
 // observe files one result. It reports false, having filed nothing, where the outcome is none of the known ones.
 func (u *unit) observe(r *prober.Result) bool {
-	if r.Outcome == prober.Canceled {
+	switch r.Outcome {
+	case prober.Canceled:
 		u.canceled.Inc()
+		return true
+	case prober.Unsent:
+		u.skipped[SkippedUnsent].Inc()
 		return true
 	}
 	outcome, ok := u.outcomes[r.Outcome]

@@ -1,12 +1,17 @@
 package prober_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,5 +184,18 @@ func TestIdleThroughNetHTTP(t *testing.T) {
 				t.Errorf("outcome = %s (%v); want ok", r.Outcome, r.Err)
 			}
 		})
+	}
+}
+
+// A request for which this machine has no descriptor says nothing of the target: no failure, and nothing to ask again.
+func TestUnsent(t *testing.T) {
+	short := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	dial := func(context.Context, string, string) (net.Conn, error) { return nil, short }
+	r := askWith(t, transport.Options{Dial: dial}, "http://127.0.0.1:1", nil, prober.Limits{}, 1)[0]
+	if r.Outcome != prober.Unsent || r.Outcome.Failed() || r.Outcome.OfTarget() || !errors.Is(r.Err, syscall.EMFILE) || !r.Timeline.WriteStart.IsZero() {
+		t.Errorf("outcome %s: %v; want unsent, which is no failure, with the cause", r.Outcome, r.Err)
+	}
+	if !prober.Connect.Failed() || prober.OK.Failed() || prober.Canceled.Failed() {
+		t.Error("connect is a failure; ok and canceled are none")
 	}
 }

@@ -355,6 +355,9 @@ func (m *measurement) judgeTransport(err error) (Outcome, error) {
 	if o, cause := m.callerLeft(); o != "" {
 		return o, cause
 	}
+	if errors.Is(err, transport.ErrShortage) {
+		return Unsent, err
+	}
 	te, ok := errors.AsType[*transport.Error](err)
 	if !ok {
 		return Connect, err

@@ -25,9 +25,11 @@ const (
 	ContentMismatch   Outcome = "content_mismatch"    // the answer is not what the probe's checks want
 	TooLarge          Outcome = "too_large"           // one event, or the whole answer, is over its limit
 	Canceled          Outcome = "canceled"            // ended by us (shutdown, reload): never a failure
+	Unsent            Outcome = "unsent"              // this machine had no file descriptor, port or memory for it: never a failure
 )
 
-// Outcomes lists every outcome but Canceled, which is counted apart: these are the values of the outcome label.
+// Outcomes lists every outcome that says something of the target: these are the values of the outcome label. Canceled and
+// Unsent are counted apart.
 func Outcomes() []Outcome {
 	return []Outcome{
 		OK, DNS, Connect, TLS, TimeoutConnect, TimeoutFirstToken, TimeoutIdle, TimeoutTotal,
@@ -36,5 +38,8 @@ func Outcomes() []Outcome {
 	}
 }
 
-// Failed reports whether o counts against objectives: everything but OK and Canceled.
-func (o Outcome) Failed() bool { return o != OK && o != Canceled }
+// Failed reports whether o counts against objectives: everything but OK, and what says nothing of the target.
+func (o Outcome) Failed() bool { return o != OK && o.OfTarget() }
+
+// OfTarget reports whether o says something of the target, and not of the prober alone: everything but Canceled and Unsent.
+func (o Outcome) OfTarget() bool { return o != Canceled && o != Unsent }

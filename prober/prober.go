@@ -3,6 +3,7 @@ package prober
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -74,6 +75,8 @@ func (p *Prober) do(ctx context.Context, req *Request, keep int, start *Start) *
 	start.gone(req)
 	if ctx.Err() != nil {
 		m.end(Canceled, context.Cause(ctx))
+	} else if errors.Is(err, transport.ErrShortage) {
+		m.end(Unsent, err)
 	} else if err != nil {
 		m.end(Connect, err) // never sent
 		m.hidden = m.r.redact(p.opts.Header, p.opts.Client.Secrets)

@@ -250,6 +250,8 @@ func (l failureLog) Observe(r *prober.Result) {
 	level, message := slog.LevelDebug, "probe"
 	if r.Outcome.Failed() {
 		level, message = slog.LevelWarn, "probe failed"
+	} else if r.Outcome == prober.Unsent {
+		level, message = slog.LevelWarn, "probe not sent"
 	}
 	if !l.logger.Enabled(context.Background(), level) {
 		return

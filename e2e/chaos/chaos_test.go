@@ -248,7 +248,11 @@ func (r *rig) count(t *testing.T, w *watch, requests *[]request, bad *[]string) 
 			logged[key{q.target, q.probe, q.outcome}]++
 		}
 		for k, n := range logged {
-			got := p.sum("llm_probe_requests_total", `target="`+k.target+`"`, `probe="`+k.probe+`"`, `outcome="`+k.outcome+`"`)
+			name, label := "llm_probe_requests_total", `outcome="`+k.outcome+`"`
+			if k.outcome == "unsent" {
+				name, label = "llm_probe_skipped_total", `reason="prober_resources"`
+			}
+			got := p.sum(name, `target="`+k.target+`"`, `probe="`+k.probe+`"`, label)
 			if k.target != "guest" && k.outcome != "canceled" && got != n {
 				return fmt.Errorf("%v: %v on /metrics, %v in the log", k, got, n)
 			}
@@ -256,7 +260,7 @@ func (r *rig) count(t *testing.T, w *watch, requests *[]request, bad *[]string) 
 		for _, target := range r.targets() {
 			total := 0.0
 			for k, n := range logged {
-				if k.target == target {
+				if k.target == target && k.outcome != "unsent" {
 					total += n
 				}
 			}
@@ -341,8 +345,9 @@ func (r *rig) rate(t *testing.T, of map[string][]request, first, last *page) {
 		if n := more("llm_probe_canceled_total"); n != 0 {
 			t.Errorf("%s: %v requests were canceled; want none, for its configuration never changed", target, n)
 		}
-		if _, fixed := r.control[target]; fixed && skipped != 0 {
-			t.Errorf("%s: %v requests were skipped; want none", target, skipped)
+		unsent := more("llm_probe_skipped_total", `reason="prober_resources"`)
+		if _, fixed := r.control[target]; fixed && skipped != unsent {
+			t.Errorf("%s: %v requests were skipped; want none but the %v for want of files", target, skipped, unsent)
 		}
 		if n := more("llm_probe_skipped_total", `reason="missed"`); n != 0 {
 			t.Errorf("%s: %v ticks were missed; want none", target, n)
@@ -414,8 +419,8 @@ func (r *rig) faults(t *testing.T, first, last *page) {
 	for _, s := range r.disturbed {
 		spans[s.name]++
 	}
-	if spans["files"] == 0 {
-		t.Error("files were never short")
+	if unsent := last.sum("llm_probe_skipped_total", `reason="prober_resources"`); spans["files"] == 0 || unsent == 0 {
+		t.Errorf("files were short %d times, and %v requests were not sent for that; want some", spans["files"], unsent)
 	}
 	var failures []string
 	for key, v := range last.values {

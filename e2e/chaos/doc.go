@@ -25,7 +25,7 @@
 //	engine metrics             toxiproxy before the page, as above                      llm_engine_up 0, the failure's reason; its target
 //	                                                                                    is probed as ever; counters go on after it
 //	GPU worker                 SIGKILL, SIGSTOP                                         restarts by reason; readings come back
-//	file descriptors           RLIMIT_NOFILE of the running prober: none, or one more   connect or dns for the requests that need one
+//	file descriptors           RLIMIT_NOFILE of the running prober: none, or one more   requests that need one are not sent
 //	readers of /metrics        some that never read, some that send their request       2 of them: others are served; 40: others are
 //	                           byte by byte                                             served again after 20 s at the latest
 //	reloads                    SIGHUPs, some ten a second: files that are good, bad,    what did not change is not touched

@@ -40,7 +40,7 @@ func readRequests(path string) (requests []request, bad []string, err error) {
 			continue
 		}
 		switch l.Msg {
-		case "probe", "probe failed":
+		case "probe", "probe failed", "probe not sent":
 			took, err := time.ParseDuration(l.Duration)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", lines.Text(), err)

@@ -71,10 +71,10 @@ func (r *rig) files() trouble {
 		if random.IntN(2) == 0 {
 			few.Cur = uint64(len(open) + 1 + random.IntN(3))
 		}
-		// A request needs one, and a name another; one that cannot be had is a connection, or a name, that cannot be had.
+		// A request needs one, and a name another; where there is none, nothing is said of the target.
 		r.descriptors.Lock()
 		defer r.descriptors.Unlock()
-		return r.during("files", true, []string{"ok", "connect", "dns"}, func() error {
+		return r.during("files", true, []string{"ok", "unsent"}, func() error {
 			if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 				return err
 			}

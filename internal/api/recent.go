@@ -57,12 +57,12 @@ func (r *Recent) Apply(targets []Target) {
 	r.rows = rows
 }
 
-// Observe implements prober.Sink. Canceled requests, and those of no row, are not kept.
+// Observe implements prober.Sink. Requests that say nothing of the target, and those of no row, are not kept.
 func (r *Recent) Observe(result *prober.Result) {
 	r.mu.RLock()
 	kept := r.rows[row{result.Request.Target, result.Request.Probe}]
 	r.mu.RUnlock()
-	if kept == nil || result.Outcome == prober.Canceled {
+	if kept == nil || !result.Outcome.OfTarget() {
 		return
 	}
 	q := newRequest(result, r.wait).pack()

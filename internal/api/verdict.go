@@ -225,7 +225,7 @@ func (j *judgement) probe(p *ProbeEvidence) {
 	if i := slices.IndexFunc(samples, func(s Sample) bool { return j.e.Now.Sub(s.At) > window }); i >= 0 {
 		samples = samples[:i]
 	}
-	samples = slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Outcome == prober.Canceled })
+	samples = slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return !s.Outcome.OfTarget() })
 	basis.Used = len(samples)
 	j.answers(p, samples)
 	for _, o := range p.Objectives {
@@ -289,7 +289,7 @@ func (s *Sample) value(indicator string) float64 {
 func (o *Objective) count(samples []Sample) (n, bad int) {
 	for _, s := range samples {
 		switch v := s.value(o.Indicator); {
-		case s.Outcome == prober.Canceled:
+		case !s.Outcome.OfTarget():
 		case s.Outcome.Failed():
 			n++
 			bad++

@@ -112,7 +112,7 @@ func (r *rowHistory) continues(row Row) bool {
 	return true
 }
 
-// Observe implements prober.Sink. Canceled requests, and those of no row, are not kept.
+// Observe implements prober.Sink. Requests that say nothing of the target, and those of no row, are not kept.
 func (h *History) Observe(r *prober.Result) { h.observe(r, nil) }
 
 // ObserveExplained is Observe of a result of which more is known: where its time to first token went. Call one of the two.
@@ -122,7 +122,7 @@ func (h *History) ObserveExplained(r *prober.Result, report *queuewait.Report) {
 // explained in the day's figures alone; one that was never kept is ignored.
 func (h *History) Explain(r *prober.Result, report *queuewait.Report) {
 	row := h.row(r)
-	if row == nil || r.Outcome == prober.Canceled || !report.Broken {
+	if row == nil || !r.Outcome.OfTarget() || !report.Broken {
 		return
 	}
 	p := newParts(&report.Breakdown)
@@ -157,7 +157,7 @@ func (h *History) row(r *prober.Result) *rowHistory {
 
 func (h *History) observe(r *prober.Result, report *queuewait.Report) {
 	row := h.row(r)
-	if row == nil || r.Outcome == prober.Canceled {
+	if row == nil || !r.Outcome.OfTarget() {
 		return
 	}
 	s := newSample(r)

@@ -27,7 +27,7 @@ type Spent struct {
 
 // add adds what one request used, of which limit is the cap on output tokens; 0: none.
 func (s *Spent) add(r *prober.Result, limit int) {
-	if r.Outcome == prober.Canceled && r.Timeline.WriteStart.IsZero() && r.HTTPStatus == 0 {
+	if !r.Outcome.OfTarget() && r.Timeline.WriteStart.IsZero() && r.HTTPStatus == 0 {
 		return // given up before it was sent
 	}
 	s.Requests++

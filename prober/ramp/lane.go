@@ -366,7 +366,11 @@ func (l *lane) shed(a *asking, reason string, now time.Time) {
 			s.rec.ShedBy = map[string]int{}
 		}
 		s.rec.ShedBy[reason]++
-		if reason != ShedInFlight {
+		switch reason {
+		case ShedInFlight:
+		case ShedUnsent:
+			s.unsent++
+		default:
 			s.refused++
 		}
 		s.stats(a.probe).Shed++
@@ -403,6 +407,11 @@ func (l *lane) observe(a *asking, r *prober.Result) {
 	l.mu.Lock()
 	now := time.Now()
 	l.cost += m.cost
+	if r.Outcome == prober.Unsent {
+		a.unsent, a.failed = true, true
+		l.mu.Unlock()
+		return
+	}
 	unended := r.Outcome == prober.Canceled && context.Cause(s.ctx) == errUnended
 	if r.Outcome == prober.Canceled && !unended {
 		a.canceled++
@@ -501,6 +510,17 @@ func (l *lane) answered(a *asking) {
 	s := a.stage
 	l.flight.step(now, -1)
 	l.lately.at(now).ended++
+	if a.unsent {
+		a.window.Sent--
+		if a.measured {
+			s.rec.Sent--
+		}
+		l.shed(a, ShedUnsent, now)
+		l.mu.Unlock()
+		l.tell()
+		l.run.observer.Shed(s.where(a.probe, a.measured), ShedUnsent)
+		return
+	}
 	if a.measured && a.canceled > 0 {
 		if context.Cause(s.ctx) == errUnended {
 			s.rec.Unended++

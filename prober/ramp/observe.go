@@ -24,9 +24,10 @@ type Where struct {
 type Observer interface {
 	// StageStarted is called at the beginning of a stage; the loads are those of the plan.
 	StageStarted(w Where, kind record.Kind, begin, end float64)
-	// Result is called for each result, warm-up included: it is the stream of all requests' timelines.
+	// Result is called for each result, warm-up included, but for those that were not sent: it is the stream of all requests'
+	// timelines.
 	Result(w Where, r *prober.Result)
-	// Shed is called for each request that was kept back: reason is ShedInFlight, or what Reserve said.
+	// Shed is called for each request that was kept back: reason is ShedInFlight, ShedUnsent, or what Reserve said.
 	Shed(w Where, reason string)
 	// StageEnded is called once all requests of a stage have ended. The record is complete and not changed any more.
 	StageEnded(w Where, s *record.Stage)
@@ -36,6 +37,10 @@ type Observer interface {
 
 // ShedInFlight is why a request was kept back that would have been more than MaxInFlight.
 const ShedInFlight = "in_flight"
+
+// ShedUnsent is why a request was not sent that this machine had no file descriptor, port or memory for. Its stage is invalid
+// where these are more than one in a hundred.
+const ShedUnsent = "prober_resources"
 
 // Unobserved is an Observer that does nothing.
 type Unobserved struct{}

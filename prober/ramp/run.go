@@ -222,7 +222,7 @@ func (p *Plan) rules() []string {
 		fmt.Sprintf("Of each stage the requests that were wanted from measured_from up to measured_to are measured. "+
 			"The warm-up before is as long as the plan says; where it does not, a stage that holds a new load has one of 1/%d of its length, %v at most, and other stages have none.", warmUpPart, mostWarmUp),
 		fmt.Sprintf("Nothing begins in the drain at the end, which takes %v at most. What has not ended then is canceled and counts as failed.", p.Drain),
-		fmt.Sprintf("A stage is invalid where more than one request, and more than one in a hundred, was dispatched more than %v late, or where a budget kept back more than one in a hundred.", p.LateBound),
+		fmt.Sprintf("A stage is invalid where more than one request, and more than one in a hundred, was dispatched more than %v late, or where a budget, or a shortage of the prober's own machine, kept back more than one in a hundred.", p.LateBound),
 		"Times are counted from the intended time; those called dispatched, from dispatch.",
 	}
 }

@@ -192,6 +192,50 @@ func TestBudgetShedsAndInvalidates(t *testing.T) {
 	})
 }
 
+// What the prober's own machine could not send says nothing of the server: it is neither sent nor failed, and too much of it
+// spoils the stage.
+func TestShortageInvalidatesTheStage(t *testing.T) {
+	for _, tt := range []struct {
+		closed  bool
+		every   int // so manieth request is not sent
+		invalid bool
+	}{{false, 2, true}, {false, 100, false}, {true, 2, true}} {
+		t.Run(fmt.Sprintf("closed %t, every %d", tt.closed, tt.every), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				f := &fakeServer{slots: 10, service: 100 * time.Millisecond, fail: func(time.Time) prober.Outcome {
+					if asked++; asked%tt.every == 0 {
+						return prober.Unsent
+					}
+					return prober.OK
+				}}
+				plan := planFor(f, Stage{From: 1, To: 1, Over: 200 * time.Second, WarmUp: -1})
+				plan.Lanes[0].Closed = tt.closed
+				seen := &journal{}
+				rec, err := Run(t.Context(), plan, seen)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := rec.Lanes[0].Stages[0]
+				st := s.Probes["chat"]
+				short := s.ShedBy[ShedUnsent]
+				if short == 0 || short != s.Shed || short != asked/tt.every || s.Sent+short != s.Planned || st.Sent != s.Sent || st.Outcomes["ok"] != s.Sent || len(st.Outcomes) != 1 {
+					t.Errorf("of %d asked, planned, sent, shed, outcomes = %d, %d, %v, %v; want every %d. shed, and all others ok", asked, s.Planned, s.Sent, s.ShedBy, st.Outcomes, tt.every)
+				}
+				if seen.shed[ShedUnsent] != short || seen.results != s.Sent {
+					t.Errorf("observed %v shed and %d results; want %d and %d", seen.shed, seen.results, short, s.Sent)
+				}
+				if (s.Invalid != "") != tt.invalid || tt.invalid && !strings.Contains(s.Invalid, "no file descriptor") {
+					t.Errorf("invalid = %q; want %t, for want of descriptors", s.Invalid, tt.invalid)
+				}
+				if tt.closed && s.Planned > 400 {
+					t.Errorf("%d were asked in 200 s; want a second between one that was not sent and the next", s.Planned)
+				}
+			})
+		})
+	}
+}
+
 func TestLateProberInvalidatesTheStage(t *testing.T) {
 	for _, tt := range []struct {
 		late    time.Duration

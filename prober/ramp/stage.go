@@ -40,6 +40,7 @@ type stage struct {
 	asked, done, ok, failed, shed int    // of all of it, for the progress
 	dispatched, late              int    // measured first tries, and those that were later than the bound
 	refused                       int    // measured ones that a budget kept back
+	unsent                        int    // measured ones for which this machine had no file descriptor, port or memory
 	looks                         []look // of a search
 }
 
@@ -121,6 +122,9 @@ func (s *stage) validity(bound time.Duration) string {
 	if s.refused*100 > s.rec.Planned {
 		return fmt.Sprintf("a budget kept back %d of %d requests: the load was not reached", s.refused, s.rec.Planned)
 	}
+	if s.unsent*100 > s.rec.Planned {
+		return fmt.Sprintf("the prober's machine had no file descriptor, port or memory for %d of %d requests: the load was not reached", s.unsent, s.rec.Planned)
+	}
 	return ""
 }
 
@@ -142,6 +146,7 @@ type asking struct {
 	measured bool
 	window   *window
 	canceled int  // results that we ended
+	unsent   bool // one of its requests could not be sent
 	failed   bool // the latest result
 }
 

@@ -115,14 +115,14 @@ func (c *Client) Prepare(ctx context.Context, req *http.Request) (*Prepared, err
 		if ctx.Err() != nil {
 			return nil, contextFailure(ctx, StepWrite)
 		}
-		return nil, &Error{Step: StepWrite, Err: fmt.Errorf("%w: %w", ErrRequest, err)}
+		return nil, &Error{Step: StepWrite, Err: fmt.Errorf("%w: %w", ErrRequest, shortage(err))}
 	}
 	p := &Prepared{req: req}
 	if c.viaNetHTTP != nil && c.viaNetHTTP.wants(req) {
 		return p, nil
 	}
 	if p.tls, err = c.credentials.tls(req); err != nil {
-		return nil, &Error{Step: StepTLS, Err: fmt.Errorf("%w: %w", ErrRequest, err)}
+		return nil, &Error{Step: StepTLS, Err: fmt.Errorf("%w: %w", ErrRequest, shortage(err))}
 	}
 	return p, nil
 }

@@ -15,6 +15,10 @@ var ErrRequest = errors.New("cannot make the request")
 // ErrHeaderTooLarge is the cause of an Error where the response's header is over Options.HeaderBytes.
 var ErrHeaderTooLarge = errors.New("response header too large")
 
+// ErrShortage is the cause of an Error where this machine had no file descriptor, port or memory for a connection or a file:
+// nothing was sent, and nothing was learnt of the server.
+var ErrShortage = errors.New("the prober's own machine is short of something")
+
 // failure makes the Error of step out of what net or crypto/tls returned.
 //
 // The end of ctx wins, because everything else is then but its consequence; a deadline's passing satisfies
@@ -25,6 +29,9 @@ func failure(ctx context.Context, step Step, err error) *Error {
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &Error{Step: step, Timeout: true, Err: err}
+	}
+	if step == StepDNS || step == StepConnect {
+		err = shortage(err)
 	}
 	// While connecting, giving up is a timeout whoever gives up: we, a name server's client, or the kernel (ETIMEDOUT).
 	// Afterwards the kernel's giving up is a lost connection.

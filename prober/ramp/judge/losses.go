@@ -64,7 +64,7 @@ func lossesWords(l *record.Losses) string {
 		n    int
 		what string
 	}{
-		{l.Shed, "kept back by the prober's own caps"},
+		{l.Shed, "kept back by the prober itself"},
 		{l.Refused, "refused by the server (429, 503, 529)"},
 		{l.Client, "given up by the prober (timeouts)"},
 		{l.Timeouts, "given up by the server or a proxy (408, 504, 524)"},

@@ -163,7 +163,7 @@ type Stage struct {
 
 	Planned     int     `json:"planned"`           // arrivals intended in the measured part; closed loops: requests begun
 	Sent        int     `json:"sent"`              // of them, those that were sent
-	Shed        int     `json:"shed"`              // of them, those that a cap on requests in flight, or a budget, kept back
+	Shed        int     `json:"shed"`              // of them, those that a cap on requests in flight, a budget, or a shortage of the prober's own machine, kept back
 	Unended     int     `json:"unended"`           // of them, those that had not ended when the drain was over: canceled, and counted as failed
 	Invalid     string  `json:"invalid,omitempty"` // why its figures say nothing of the server; empty: they do
 	InFlight    float64 `json:"in_flight_mean"`    // requests under way, mean over the measured part
@@ -173,7 +173,7 @@ type Stage struct {
 	Probes        map[string]*Stats `json:"probes"`
 	Windows       []Window          `json:"windows,omitempty"`
 
-	ShedBy   map[string]int `json:"shed_by,omitempty"`     // Shed by reason: in_flight, or the budget that was used up
+	ShedBy   map[string]int `json:"shed_by,omitempty"`     // Shed by reason: in_flight, prober_resources (no file descriptor, port or memory), or the budget that was used up
 	Canceled int            `json:"canceled,omitempty"`    // requests that we ended with the run, or with a stage that ended early: left out of Planned and of all else
 	Early    string         `json:"ended_early,omitempty"` // why it ended before its time, in words; empty: it did not
 }
@@ -186,7 +186,7 @@ func (s *Stage) Measured() time.Duration { return s.To.Sub(s.From) }
 type Stats struct {
 	Sent     int            `json:"sent"`              // and ended, one way or the other
 	Outcomes map[string]int `json:"outcomes"`          // adding up to Sent
-	Shed     int            `json:"shed,omitempty"`    // kept back, by a cap or a budget; not in Sent
+	Shed     int            `json:"shed,omitempty"`    // kept back, by a cap, a budget or a shortage; not in Sent
 	Unended  int            `json:"unended,omitempty"` // those of the outcome canceled: the drain was over before they were
 	Retried  int            `json:"retried,omitempty"` // of Sent, failed ones after which the same question was asked again
 

@@ -1,0 +1,54 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// shortages are how the kernel says that a process, or the machine, has no more descriptors, buffers or memory.
+func shortages() []syscall.Errno {
+	return []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+}
+
+// shortage makes an ErrShortage of an error that is this machine's own doing. Any other is returned as it is.
+func shortage(err error) error {
+	lookup, ok := errors.AsType[*net.DNSError](err)
+	if short(err) || ok && lookupShort(lookup) {
+		return fmt.Errorf("%w: %w", ErrShortage, err)
+	}
+	return err
+}
+
+// short reports whether err is a shortage, that of ports included. That one is said in the words for an address that is not
+// this machine's: where there is no IPv6, so is each IPv6 address that is tried. So it is believed of IPv4 alone.
+func short(err error) bool {
+	if slices.ContainsFunc(shortages(), func(e syscall.Errno) bool { return errors.Is(err, e) }) {
+		return true
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return false
+	}
+	to, ok := op.Addr.(*net.TCPAddr)
+	return ok && to.IP.To4() != nil
+}
+
+// lookupShort reports whether a lookup failed for a shortage. Its error has the kernel's as text alone, where a name server
+// could not be asked; and calls it a name that does not exist where the files could not be read that say whom to ask. So a
+// descriptor is asked for: where none is to be had now, none was to be had then.
+func lookupShort(err *net.DNSError) bool {
+	if slices.ContainsFunc(shortages(), func(e syscall.Errno) bool { return strings.Contains(err.Err, e.Error()) }) {
+		return true
+	}
+	file, none := os.Open(os.DevNull)
+	if none != nil {
+		return short(none)
+	}
+	file.Close()
+	return false
+}
