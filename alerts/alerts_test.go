@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/llmprober/llm_prober/prober/ramp/cron"
 )
 
 type ruleFile struct {
@@ -220,6 +222,17 @@ func TestAlerts(t *testing.T) {
 	for _, file := range runbooks {
 		if name := strings.TrimSuffix(filepath.Base(file), ".md"); alerts[name].Alert == "" {
 			t.Errorf("docs/runbooks/%s.md is of no alert; there are %v", name, slices.Sorted(maps.Keys(alerts)))
+		}
+	}
+}
+
+// The runbook of missed runs says of every reason where it comes from, and what to do.
+func TestRunbookHasEveryReason(t *testing.T) {
+	causes, cures, _ := strings.Cut(textOf(t, "../docs/runbooks/LLMRampMissed.md"), "## What to do")
+	for _, reason := range cron.Reasons() {
+		cure := strings.Contains(cures, ". `"+string(reason)+"`: ") || reason == cron.Paused // who paused it knows how to go on
+		if !strings.Contains(causes, "\n- `"+string(reason)+"`: ") || !cure {
+			t.Errorf("docs/runbooks/LLMRampMissed.md lacks the cause, or the cure, of %q", reason)
 		}
 	}
 }

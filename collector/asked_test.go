@@ -23,7 +23,7 @@ func TestUnsent(t *testing.T) {
 		`llm_probe_canceled_total{model="llama",probe="chat",target="own"}`:                          "0",
 		`llm_probe_up{model="llama",probe="chat",target="own"}`:                                      "0",
 		`llm_probe_last_run_timestamp_seconds{model="llama",probe="chat",target="own"}`:              "0",
-		`llm_prober_unfiled_results_total`: "0",
+		`llm_prober_unfiled_results_total`:                                                           "0",
 	})
 }
 

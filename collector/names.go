@@ -73,8 +73,8 @@ const (
 	otherSkipReason = "other"
 	// SkippedUnsent is the reason of requests that this machine had no file descriptor, port or memory for: prober.Unsent.
 	SkippedUnsent = "prober_resources"
-	resultSuccess   = "success"
-	resultFailure   = "failure"
+	resultSuccess = "success"
+	resultFailure = "failure"
 )
 
 // requestIDExemplar is the label of the exemplars.

@@ -293,6 +293,9 @@ const (
 	timeOfBurst   = 30 * time.Second
 )
 
+// SoakRise is how long the load of a soak rises from nothing, before it is held.
+const SoakRise = time.Minute
+
 // duration is how long the shape takes; nil takes nothing.
 func (s *Shape) duration() time.Duration {
 	times := func(n int, d ...model.Duration) time.Duration {
@@ -314,7 +317,7 @@ func (s *Shape) duration() time.Duration {
 	case s.Spike != nil:
 		return times(s.Spike.Times, s.Spike.Every, s.Spike.For) + times(1, s.Spike.Every)
 	case s.Soak != nil:
-		return times(1, s.Soak.For)
+		return SoakRise + times(1, s.Soak.For)
 	case s.BurstAfterIdle != nil:
 		return times(s.BurstAfterIdle.Times, s.BurstAfterIdle.Idle, model.Duration(timeOfBurst))
 	case s.Search != nil:

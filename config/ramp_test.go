@@ -47,7 +47,7 @@ func TestPlannedDuration(t *testing.T) {
 		{"mix: {chat: 1}, shape: {step: {from: 1/s, to: 2/s, by: 0.1/s, each: 1m}}", 12 * time.Minute},
 		{"mix: {chat: 1}, shape: {linear: {to: 2/s, over: 9m}}", 10 * time.Minute},
 		{"mix: {chat: 1}, shape: {spike: {base: 1/s, peak: 2/s, every: 2m, for: 1m, times: 3}}", 12 * time.Minute},
-		{"mix: {chat: 1}, shape: {soak: {load: 2/s, for: 9m}}", 10 * time.Minute},
+		{"mix: {chat: 1}, shape: {soak: {load: 2/s, for: 9m}}", 11 * time.Minute},
 		{"mix: {chat: 1}, shape: {burst_after_idle: {size: 8, idle: 1m, times: 2}}", 4 * time.Minute},
 		{"mix: {chat: 1}, objectives: [{indicator: ttft, threshold: 1s}], shape: {search: {from: 1/s, to: 64/s, tolerance: 10%, each: 1m}}", 12 * time.Minute}, // 1, 2 ... 64 and 4 halvings
 		{"mix: {chat: 1, rag: 1}, shape: {mix_sweep: {load: 2/s, probe: rag, each: 1m}}", 5 * time.Minute},

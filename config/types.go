@@ -702,7 +702,7 @@ type Shape struct {
 	// A low load with short peaks.
 	Spike *SpikeShape `yaml:"spike,omitempty" json:"spike,omitempty"`
 
-	// One load for a long time.
+	// One load for a long time, to which it rises from nothing within a minute.
 	Soak *SoakShape `yaml:"soak,omitempty" json:"soak,omitempty"`
 
 	// Silence, then several requests at once.
@@ -775,12 +775,12 @@ type SpikeShape struct {
 	Times int `yaml:"times,omitempty" json:"times,omitempty"`
 }
 
-// SoakShape is one load for a long time.
+// SoakShape is one load for a long time. It begins with a minute in which the load rises from nothing.
 type SoakShape struct {
 	// The load.
 	Load Level `yaml:"load" json:"load"`
 
-	// How long it is held.
+	// How long it is held, after the minute in which it rises.
 	For model.Duration `yaml:"for,omitempty" json:"for,omitempty"`
 }
 

@@ -159,6 +159,7 @@ func (r *ramps) page() []web.Ramp {
 		if verdict, ok := r.verdict(rc.Name); ok {
 			ramp.Verdict = string(verdict)
 		}
+		ramp.Missed, ramp.Reason = r.missed(rc.Name)
 		shown = append(shown, ramp)
 	}
 	return shown

@@ -317,7 +317,7 @@ func shape(l *ramp.Lane, rc *config.Ramp, lc *config.Lane) {
 			Every: time.Duration(s.Spike.Every), Times: s.Spike.Times,
 		}.Stages()
 	case s.Soak != nil:
-		l.Stages = ramp.Soak{Load: s.Soak.Load.Value(), For: time.Duration(s.Soak.For)}.Stages()
+		l.Stages = ramp.Soak{Load: s.Soak.Load.Value(), Ramp: config.SoakRise, For: time.Duration(s.Soak.For)}.Stages()
 	case s.BurstAfterIdle != nil:
 		b := s.BurstAfterIdle
 		l.Stages = ramp.BurstAfterIdle{Size: b.Size, Idle: time.Duration(b.Idle), Times: b.Times}.Stages()

@@ -36,6 +36,13 @@ type ramps struct {
 	live  map[string]*liveRun
 	known map[string]bool // the ramps whose last run has been looked up
 	last  map[string]record.Verdict
+	lost  map[string]missedRun // the newest of each ramp
+}
+
+// missedRun is an occasion without a run.
+type missedRun struct {
+	nominal time.Time
+	reason  cron.Reason
 }
 
 // liveRun is a run that is under way.
@@ -79,7 +86,7 @@ func newRamps(d *daemon, store *storage, gpus func() gpu.View, claims cron.Claim
 	for _, r := range cron.Reasons() {
 		reasons = append(reasons, string(r))
 	}
-	r := &ramps{d: d, store: store, gpus: gpus, metrics: collector.NewRamps(reasons), live: map[string]*liveRun{}, known: map[string]bool{}, last: map[string]record.Verdict{}}
+	r := &ramps{d: d, store: store, gpus: gpus, metrics: collector.NewRamps(reasons), live: map[string]*liveRun{}, known: map[string]bool{}, last: map[string]record.Verdict{}, lost: map[string]missedRun{}}
 	r.cron = cron.New(cron.Options{Start: r.start, Claims: claims, LastRun: r.lastRun, Logger: d.logger, Events: rampEvents{r: r}})
 	return r
 }
@@ -302,6 +309,22 @@ func (r *ramps) verdict(name string) (record.Verdict, bool) {
 	return v, ok
 }
 
+// setLost keeps what a ramp has missed, unless it is older than what is kept: of several probers that is known later.
+func (r *ramps) setLost(name string, m missedRun) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.nominal.After(r.lost[name].nominal) {
+		r.lost[name] = m
+	}
+}
+
+// missed is the newest occasion that a ramp has missed, as far as this process knows; zero: none.
+func (r *ramps) missed(name string) (time.Time, string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost[name].nominal, string(r.lost[name].reason)
+}
+
 // lastRun is the occasion of the newest run of a ramp that had one.
 func (r *ramps) lastRun(name string) time.Time {
 	if !r.store.exists() {
@@ -332,6 +355,7 @@ func (e rampEvents) Missed(name string, reason cron.Reason, nominal ...time.Time
 	for range nominal {
 		e.r.metrics.Missed(name, string(reason))
 	}
+	e.r.setLost(name, missedRun{nominal[len(nominal)-1], reason})
 	e.r.d.logger.Warn("ramp missed", "ramp", name, "reason", reason, "times", len(nominal), "last", nominal[len(nominal)-1])
 }
 

@@ -182,6 +182,11 @@ func TestRampTooLate(t *testing.T) {
 		count(collector.NameRampRuns, "verdict", string(record.Invalid)); missed != 1 || running != 0 || invalid != 0 {
 		t.Errorf("%v missed late, %v running, %v invalid runs; want 1, 0, 0", missed, running, invalid)
 	}
+	for _, shown := range d.ramps.page() {
+		if shown.Name == "hand" && (!shown.Missed.Equal(nominal) || shown.Reason != string(cron.Late)) {
+			t.Errorf("the page says that it missed %v, %q; want %v, late", shown.Missed, shown.Reason, nominal)
+		}
+	}
 	job := &rampJob{cfg: cfg, ramp: cfg.Ramp("hand"), targets: *d.current.Load(), scheduler: d.scheduler, latest: time.Now().Add(time.Minute)}
 	if run := d.ramps.run(t.Context(), job); run == nil || run.Verdict != record.Pass {
 		t.Errorf("a run in time = %+v; want a pass", run)

@@ -219,6 +219,33 @@ func TestRuns(t *testing.T) {
 	f.ask(t, "GET", "/api/v1/runs/"+ids[0])
 }
 
+// A share of a load, also the first one, is told apart from the sum of the shares and from a load that was not spread.
+func TestRunsOfShards(t *testing.T) {
+	f := newFixture(t)
+	for name, spread := range map[string]record.Run{"whole": {}, "first": {Shards: 3}, "last": {Shard: 2, Shards: 3}, "sum": {Shards: 3, Merged: []int{0, 2}}} {
+		started := time.Now()
+		w, err := f.store.Begin(runs.NewID(started, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		spread.Ramp, spread.Target, spread.Trigger, spread.Started, spread.Verdict = name, "chat", record.ByHand, started, record.Pass
+		if err := w.Commit(&spread); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]runJSON{
+		"whole": {}, "first": {Shard: new(0), Shards: 3}, "last": {Shard: new(2), Shards: 3}, "sum": {Shards: 3, Merged: []int{0, 2}},
+	} {
+		list := decode[page[runJSON]](t, f.ask(t, "GET", "/api/v1/runs?ramp="+name), 200)
+		detail := decode[runDetailJSON](t, f.ask(t, "GET", "/api/v1/runs/"+list.Items[0].ID), 200)
+		for _, got := range []runJSON{list.Items[0], detail.runJSON} {
+			if diff := cmp.Diff(want, runJSON{Shard: got.Shard, Shards: got.Shards, Merged: got.Merged}); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	}
+}
+
 // A file of requests that breaks off is not taken for a whole one.
 func TestStreamBreaksOff(t *testing.T) {
 	w := httptest.NewRecorder()

@@ -38,8 +38,9 @@ type runJSON struct {
 	Ended    *time.Time `json:"ended,omitempty"`
 	Set      int        `json:"set,omitempty"`
 	Sets     int        `json:"sets,omitempty"`
-	Shard    *int       `json:"shard,omitempty"`
+	Shard    *int       `json:"shard,omitempty"` // nil: it is not spread, or the sum of its shards
 	Shards   int        `json:"shards,omitempty"`
+	Merged   []int      `json:"merged,omitempty"` // the shards that were added up in it
 	Verdict  string     `json:"verdict,omitempty"`
 	Requests *keptJSON  `json:"requests,omitempty"`
 }
@@ -54,9 +55,9 @@ type keptJSON struct {
 func runOf(i *runs.Info) runJSON {
 	j := runJSON{
 		ID: i.ID, State: "ended", Ramp: i.Ramp, Target: i.Target, Model: i.Model, Shape: i.Shape, Trigger: string(i.Trigger),
-		Nominal: when(i.Nominal), Started: i.Started.UTC(), Ended: when(i.Ended), Set: i.Set, Sets: i.Sets, Shards: i.Shards, Verdict: string(i.Verdict),
+		Nominal: when(i.Nominal), Started: i.Started.UTC(), Ended: when(i.Ended), Set: i.Set, Sets: i.Sets, Shards: i.Shards, Merged: i.Merged, Verdict: string(i.Verdict),
 	}
-	if i.Shards > 0 {
+	if i.Shards > 0 && len(i.Merged) == 0 {
 		j.Shard = new(i.Shard)
 	}
 	if k := i.Requests; k != nil {

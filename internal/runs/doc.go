@@ -5,7 +5,8 @@
 //   - a run is either on disk whole and readable or not there at all, whenever the program is killed, the power goes or
 //     the disk is full;
 //   - writing never holds up the load: requests that the disk cannot take in time are left out, and the record says how many;
-//   - several processes may share the directory, and no id leads out of it;
+//   - several processes may share the directory, of several machines where its file system's locks (flock) hold between them, and
+//     no id leads out of it;
 //   - records of older versions stay readable; those of newer ones are refused with a word about it, and left alone;
 //   - what is pinned is never removed.
 //

@@ -65,7 +65,9 @@ type Ramp struct {
 	Times        []time.Time   // when it starts in the next 24 hours at least, soonest first
 	Takes        time.Duration // planned; 0: not known
 	Running      bool
-	Verdict      string // of its last run; empty: none yet
+	Verdict      string    // of its last run; empty: none yet
+	Missed       time.Time // the newest time at which it was to run and did not; zero: none is known
+	Reason       string    // why it did not, as package cron calls it
 }
 
 // Schedule is what runs when.

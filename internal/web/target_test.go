@@ -54,7 +54,7 @@ func everything(t testing.TB, name, text string) http.Handler {
 			return Schedule{
 				Jobs:    []Job{{Target: name, Probe: name, Next: now.Add(time.Minute), Interval: time.Minute}, {Target: name, Probe: name, Interval: time.Minute, Burst: 8, Running: true}},
 				Pauses:  []Pause{{Target: name, Until: now.Add(time.Minute)}},
-				Ramps:   []Ramp{{Name: text, Target: name, Schedule: text, Times: []time.Time{now.Add(time.Hour)}, Takes: time.Hour, Verdict: text}},
+				Ramps:   []Ramp{{Name: text, Target: name, Schedule: text, Times: []time.Time{now.Add(time.Hour)}, Takes: time.Hour, Verdict: text, Missed: now, Reason: text}},
 				Budgets: []Budget{{Measure: text, Used: 1, Limit: 2, RoomIn: time.Minute}, {Target: name, Measure: "cost_per_day", Currency: text, Used: 1, Limit: 2, RoomIn: -1}},
 			}
 		},

@@ -26,9 +26,9 @@ type timetableView struct {
 }
 
 type rampView struct {
-	Name, Target, Href, Schedule, Takes, Verdict string
-	Times                                        []string
-	Running                                      bool
+	Name, Target, Href, Schedule, Takes, Verdict, Missed string
+	Times                                                []string
+	Running                                              bool
 }
 
 type pauseView struct{ Target, Href, For, Until string }
@@ -152,6 +152,7 @@ func (v *timetableView) ramps(ramps []Ramp, now time.Time) {
 		view := rampView{
 			Name: printable.Line(r.Name, maxName), Target: printable.Line(r.Target, maxName), Href: targetHref(r.Target),
 			Schedule: printable.Line(r.Schedule, maxName), Verdict: printable.Line(r.Verdict, maxName), Running: r.Running,
+			Missed: missedWords(r.Missed, r.Reason),
 		}
 		if r.Takes > 0 {
 			view.Takes = span(r.Takes)
@@ -162,7 +163,7 @@ func (v *timetableView) ramps(ramps []Ramp, now time.Time) {
 				continue
 			}
 			if len(view.Times) < 6 {
-				view.Times = append(view.Times, at.UTC().Format("Jan 2 15:04")+" UTC")
+				view.Times = append(view.Times, stamp(at))
 			}
 			end := at.Add(max(r.Takes, time.Minute))
 			stretches = append(stretches, chart.Stretch{Name: view.Name, Class: "c2", From: chart.At(at), To: chart.At(end), Note: at.UTC().Format("15:04") + " UTC"})
@@ -176,6 +177,9 @@ func (v *timetableView) ramps(ramps []Ramp, now time.Time) {
 		v.Chart = w.Figure()
 	}
 }
+
+// stamp writes a time of a load run.
+func stamp(at time.Time) string { return at.UTC().Format("Jan 2 15:04") + " UTC" }
 
 // shorten cuts what has no room.
 func shorten(s string, most int) string {

@@ -41,7 +41,8 @@ const (
 	groupLabel  = "app.kubernetes.io/instance"
 )
 
-var groupPattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+// labelPattern is a DNS label: the name of a group, and of every Lease that claims something.
+var labelPattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // LeaseClaims claims occasions by Leases in the pod's namespace, which are created once and never renewed: whose creation
 // the API server accepts runs the ramp. A leader's election would not do: a leader that is suspended between its look at
@@ -76,7 +77,7 @@ type LeaseClaims struct {
 // that of their StatefulSet; empty: it is the only one that has none. The logger hears of old claims that cannot be
 // removed, nil: nobody does. It asks the API server nothing.
 func InCluster(dir, group string, getenv func(string) string, logger *slog.Logger) (*LeaseClaims, error) {
-	if group != "" && !groupPattern.MatchString(group) {
+	if group != "" && !labelPattern.MatchString(group) {
 		return nil, fmt.Errorf("claims by Kubernetes Leases: %q is no name for the replicas: take a to z, 0 to 9 and dashes between them, 63 at most", group)
 	}
 	host, port := getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")
@@ -277,15 +278,26 @@ func (c *LeaseClaims) sweep(ctx context.Context, client *http.Client, now time.T
 // removeBefore removes the claims of all groups: one whose probers are gone has nobody else to do it.
 func (c *LeaseClaims) removeBefore(ctx context.Context, client *http.Client, before time.Time) error {
 	return c.list(ctx, client, claimLabels, func(l *lease) error {
-		if l.Metadata.Created.IsZero() || !l.Metadata.Created.Before(before) {
+		if !l.isClaim() || l.Metadata.Created.IsZero() || !l.Metadata.Created.Before(before) {
 			return nil
 		}
-		status, answer, err := c.ask(ctx, client, http.MethodDelete, "/"+url.PathEscape(l.Metadata.Name), nil)
+		status, answer, err := c.ask(ctx, client, http.MethodDelete, "/"+l.Metadata.Name, nil)
 		if err == nil && status != http.StatusOK && status != http.StatusAccepted && status != http.StatusNotFound { // another has
 			err = refusal(http.MethodDelete, status, answer)
 		}
 		return err
 	})
+}
+
+// isClaim tells whether a Lease of an answer claims an occasion. One without a name would stand for all Leases of the namespace,
+// one with another name for something else, and one without the labels was not selected: none of them is ours to remove.
+func (l *lease) isClaim() bool {
+	for label := range strings.SplitSeq(claimLabels, ",") {
+		if key, value, _ := strings.Cut(label, "="); l.Metadata.Labels[key] != value {
+			return false
+		}
+	}
+	return labelPattern.MatchString(l.Metadata.Name)
 }
 
 // list goes through all Leases with some labels.

@@ -21,12 +21,16 @@ type sayings struct {
 	status []int
 	bodies [][]byte
 	asked  []string
+	wrong  string // what was asked to be removed, and is no Lease
 	holder string // of the claim, as it was sent
 }
 
 func (s *sayings) RoundTrip(r *http.Request) (*http.Response, error) {
 	n := len(s.asked)
 	s.asked = append(s.asked, r.Method)
+	if name, _ := strings.CutPrefix(r.URL.String(), "https://api/leases/"); r.Method == http.MethodDelete && !dnsLabel.MatchString(name) {
+		s.wrong = r.URL.String()
+	}
 	if r.Method == http.MethodPost {
 		var l lease
 		if err := json.NewDecoder(r.Body).Decode(&l); err != nil {
@@ -44,12 +48,12 @@ func (s *sayings) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Whatever the API server says: an occasion is ours only where it said that the Lease was created, or that this claim holds it;
-// nothing is asked for ever; and an error is short text.
+// nothing is asked for ever; nothing but one Lease is removed; and an error is short text.
 func FuzzLeaseAnswers(f *testing.F) {
 	const name = "soak"
 	nominal := time.Unix(1_795_305_600, 0).UTC()
 	taken := `{"metadata":{"name":"` + leaseName("", name, nominal) + `"},"spec":{"holderIdentity":"other_1"}}`
-	list := `{"items":[{"metadata":{"name":"` + leaseName("", name, nominal) + `","creationTimestamp":"2026-01-01T00:00:00Z","annotations":{"ramp":"soak","nominal":"` +
+	list := `{"items":[{"metadata":{"name":"` + leaseName("", name, nominal) + `","creationTimestamp":"2026-01-01T00:00:00Z","labels":{"app.kubernetes.io/managed-by":"llm-prober","app.kubernetes.io/component":"ramp-claim"},"annotations":{"ramp":"soak","nominal":"` +
 		nominal.Format(time.RFC3339) + `"}},"spec":{"holderIdentity":"other_1"}}],"metadata":{"continue":"more"}}`
 	for _, seed := range []struct {
 		first, second int
@@ -73,6 +77,9 @@ func FuzzLeaseAnswers(f *testing.F) {
 		}
 		if first == http.StatusCreated && !ours {
 			t.Fatalf("not ours, %v, though it was created", err)
+		}
+		if said.wrong != "" {
+			t.Fatalf("%s is asked to be removed", said.wrong)
 		}
 		checkRefusal(t, err)
 

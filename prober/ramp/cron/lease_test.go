@@ -525,6 +525,45 @@ func TestLeaseClaimsSweep(t *testing.T) {
 	}
 }
 
+// Whatever a list names: nothing but a claim is asked to be removed, and by its own address.
+func TestLeaseClaimsSweepHostile(t *testing.T) {
+	ours := map[string]string{"app.kubernetes.io/managed-by": "llm-prober", "app.kubernetes.io/component": "ramp-claim"}
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	page := map[string][]lease{"items": {
+		{Metadata: leaseMeta{Name: "leader", Created: old}},
+		{Metadata: leaseMeta{Name: "leader", Labels: map[string]string{"app.kubernetes.io/managed-by": "llm-prober"}, Created: old}},
+	}}
+	for _, name := range []string{
+		"", "/", ".", "..", "../leases", "../../secrets/token", "a/b", "/a", "a/", "a%2fb", "%2e%2e", "..%2f..", "a?b=c", "?", "a#b", "a;b", "a\\b", "a b", "a\n", "\x00",
+		"soak.1", "Soak-1", "soak-", "-soak", "夜", strings.Repeat("a", 64), "soak-1",
+	} {
+		page["items"] = append(page["items"], lease{Metadata: leaseMeta{Name: name, Labels: ours, Created: old}})
+	}
+	removed := make(chan string, len(page["items"]))
+	api := &fakeAPI{}
+	api.before = func(w http.ResponseWriter, r *http.Request) bool {
+		switch r.Method {
+		case http.MethodDelete:
+			removed <- r.RequestURI
+		case http.MethodGet:
+			api.json(w, http.StatusOK, page)
+			return true
+		}
+		return false
+	}
+	if won, err := pod(t, api, nil).Claim(t.Context(), "soak", time.Unix(2, 0)); err != nil || !won {
+		t.Errorf("Claim = %v, %v", won, err)
+	}
+	close(removed)
+	var got []string
+	for address := range removed {
+		got = append(got, address)
+	}
+	if want := []string{leasesPath + "/soak-1"}; !slices.Equal(got, want) {
+		t.Errorf("asked to remove %q; want %q", got, want)
+	}
+}
+
 func TestInCluster(t *testing.T) {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
