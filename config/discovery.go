@@ -219,8 +219,8 @@ func (c *Config) problemsOf(t *Target, root *node) []string {
 	slices.SortStableFunc(found, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
 
 	var problems []string
-	for _, f := range slices.Compact(found) {
-		problems = append(problems, cmp.Or(places[f.line], "target")+": "+f.message)
+	for _, f := range slices.CompactFunc(found, fault.is) {
+		problems = append(problems, cmp.Or(places[f.line], "target")+": "+f.text())
 	}
 	return problems
 }

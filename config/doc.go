@@ -2,6 +2,7 @@
 // that a file which breaks any is answered with all its faults at once, each with file, line, column and a cure,
 // and that no secret is printed: not in a fault, not in a Config, whatever the verb or the encoder.
 //
+//	file --reading.go--> bytes
 //	bytes --yaml.go--> nodes --shape.go--> checked against the types, secrets from the environment put in
 //	                         --yaml.go--> Config --defaults.go--> complete --validate.go--> keeps the rules
 //

@@ -11,7 +11,7 @@ type Error struct {
 	Line    int // from 1
 	Column  int // from 1, in characters
 	Message string
-	Excerpt string // the line and, below it, a caret under the fault; what may be secret is masked
+	Excerpt string // the line and, below it, a caret under the fault; what may be secret is masked. Empty after the 50th fault
 }
 
 // Error returns file:line:column: message.
@@ -19,7 +19,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
-// ErrorList is all the faults of one file, in the order of the file, each once.
+// ErrorList is all the faults of one file, in the order of the file, each once. Those after the 50th are for counting: they do not say which
+// name may have been meant.
 type ErrorList []*Error
 
 // maxShown is how many faults a message tells. A file that is no configuration at all has one in each line, and each reload

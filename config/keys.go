@@ -41,16 +41,17 @@ func everyKey(f func(path, key string, t reflect.Type)) {
 	visit(reflect.TypeFor[Config](), "")
 }
 
-// placesOf lists the mappings that take a key, the outermost ones first, three at most.
-func placesOf(key string) []string {
-	var places []string
-	everyKey(func(path, k string, _ reflect.Type) {
-		if k == key {
-			places = append(places, cmp.Or(path, "the top of the file"))
-		}
+// placesByKey lists the mappings that take a key, of each key, the outermost ones first, three at most.
+func placesByKey() map[string][]string {
+	places := map[string][]string{}
+	everyKey(func(path, key string, _ reflect.Type) {
+		places[key] = append(places[key], cmp.Or(path, "the top of the file"))
 	})
-	slices.SortStableFunc(places, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") })
-	return places[:min(len(places), 3)]
+	for key, list := range places {
+		slices.SortStableFunc(list, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") })
+		places[key] = list[:min(len(list), 3)]
+	}
+	return places
 }
 
 func join(path, key string) string {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,32 +18,22 @@ type Options struct {
 
 	// CheckFile says what keeps a file of prompts or of arrivals from being used. Nil: they are not looked at.
 	CheckFile func(name string) error
+
+	// CheckKey says what keeps a file with a credential or a certificate from ever being read. Nil: they are not looked at.
+	CheckKey func(name string) error
 }
 
 // Load reads, completes and checks the configuration in a file. It changes nothing and keeps nothing, so it serves
-// checking, starting and reloading alike. A file that can be read but is wrong gives an ErrorList.
+// checking, starting and reloading alike. A file that can be read but is wrong gives an ErrorList. Whatever has that name, it is
+// not waited for longer than 10 s, and no more than 2 MiB of it is read.
 //
 // Environment variables are the process's; relative file names start in the file's directory.
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path, maxSize, patience)
 	if err != nil {
 		return nil, fmt.Errorf("load configuration: %w", err)
 	}
-	return Parse(path, data, Options{LookupEnv: os.LookupEnv, Dir: filepath.Dir(path), CheckFile: checkFile})
-}
-
-// checkFile says why a file cannot be read.
-func checkFile(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = errors.New("it is a folder")
-	}
-	return err
+	return Parse(path, data, Options{LookupEnv: os.LookupEnv, Dir: filepath.Dir(path), CheckFile: checkFile, CheckKey: checkKey})
 }
 
 // Parse is Load for data that has been read. Errors call it name. The error, if any, is an ErrorList.
@@ -59,7 +48,7 @@ func Parse(name string, data []byte, opts Options) (*Config, error) {
 		return nil, src.errors(faults{*syntax}, nil)
 	}
 	if doc.root == nil || doc.root.isNull() {
-		return nil, src.errors(faults{{1, 1, `the file is empty; it needs "probes" and "targets"`}}, nil)
+		return nil, src.errors(faults{{line: 1, col: 1, message: `the file is empty; it needs "probes" and "targets"`}}, nil)
 	}
 
 	c, found := build(doc, opts)
@@ -91,9 +80,7 @@ func build(doc *document, opts Options) (*Config, faults) {
 	found = append(found, decode(doc.root, c)...)
 	applyDefaults(c, doc.root)
 	found = append(found, validate(c, doc.root)...)
-	if opts.CheckFile != nil {
-		found = append(found, c.checkFiles(doc.root, opts)...)
-	}
+	found = append(found, c.checkFiles(doc.root, opts)...)
 	return c, found
 }
 

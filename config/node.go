@@ -13,9 +13,10 @@ type node struct {
 	line, col int    // from 1; columns count characters
 	flow      bool   // written inside {} or []
 
-	key      *node   // the key of a mapping's value
-	again    int     // of a mapping's value whose key was set before: the line in which it was
-	children []*node // the values of a mapping, the items of a list
+	key      *node              // the key of a mapping's value
+	again    int                // of a mapping's value whose key was set before: the line in which it was
+	children []*node            // the values of a mapping, the items of a list
+	byKey    map[string][]*node // the values of a long mapping; nil until one is looked for
 
 	bad  bool   // a fault was reported: the value is not decoded, and no rule looks at it
 	want kind   // of an item that is bad: the kind of empty value that stands for it
@@ -50,12 +51,29 @@ func (n *node) get(key string) *node {
 	if n == nil || n.bad || n.kind != mappingNode {
 		return nil
 	}
-	for _, c := range n.children {
+	for _, c := range n.candidates(key) {
 		if c.key.text == key && !c.bad {
 			return c
 		}
 	}
 	return nil
+}
+
+// long is from how many values on a mapping has a table of its keys.
+const long = 32
+
+// candidates lists the values of a mapping that may have a key, in the order of the file.
+func (n *node) candidates(key string) []*node {
+	if len(n.children) < long {
+		return n.children
+	}
+	if n.byKey == nil {
+		n.byKey = make(map[string][]*node, len(n.children))
+		for _, c := range n.children {
+			n.byKey[c.key.text] = append(n.byKey[c.key.text], c)
+		}
+	}
+	return n.byKey[key]
 }
 
 // item returns an item of a list if it is there and sound, else nil.
@@ -68,15 +86,10 @@ func (n *node) item(i int) *node {
 
 // has reports whether a key is written, sound or not.
 func (n *node) has(key string) bool {
-	if n == nil {
+	if n == nil || n.kind != mappingNode {
 		return false
 	}
-	for _, c := range n.children {
-		if c.key != nil && c.key.text == key {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.candidates(key), func(c *node) bool { return c.key.text == key })
 }
 
 // keys lists the keys of a mapping, sound or not.
@@ -136,9 +149,18 @@ func (n *node) each(f func(*node)) {
 
 // fault is something wrong at a place of the file.
 type fault struct {
-	line, col int
-	message   string
+	line, col  int
+	message    string
+	suggestion suggestion // how the message ends
 }
+
+// is reports whether two faults are the same.
+func (f fault) is(g fault) bool {
+	return f.line == g.line && f.col == g.col && f.message == g.message
+}
+
+// text is the whole message.
+func (f fault) text() string { return shorten(f.message + f.suggestion.String()) }
 
 // faults collects.
 type faults []fault
@@ -149,14 +171,23 @@ func (f *faults) add(n *node, format string, args ...any) {
 	f.note(n, format, args...)
 }
 
-// note reports a fault at n and leaves n sound.
+// note reports a fault at n and leaves n sound. A suggestion among args is the last of them, and ends the message.
 func (f *faults) note(n *node, format string, args ...any) {
-	message := []rune(fmt.Sprintf(format, args...))
-	if len(message) > maxMessage {
-		message = append(message[:maxMessage-3], []rune("...")...)
+	var ends suggestion
+	if last := len(args) - 1; last >= 0 {
+		if s, ok := args[last].(suggestion); ok {
+			ends, args[last] = s, ""
+		}
 	}
-	*f = append(*f, fault{n.line, n.col, string(message)})
+	*f = append(*f, fault{n.line, n.col, shorten(fmt.Sprintf(format, args...)), ends})
 }
 
 // maxMessage is how many characters a message has at most: it may quote what is written in the file.
 const maxMessage = 400
+
+func shorten(message string) string {
+	if runes := []rune(message); len(runes) > maxMessage {
+		return string(runes[:maxMessage-3]) + "..."
+	}
+	return message
+}

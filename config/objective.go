@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/prometheus/common/model"
@@ -54,7 +55,7 @@ func (v *validator) objectiveOf(o *Objective, at *node) {
 	known := p != nil || defined == nil || defined.has(o.Probe)
 	v.streamed(p, o.Probe, o.Indicator, at.get("indicator"))
 	if o.Target == EveryTarget && at.get("target") != nil {
-		v.must(known, name, "there is no probe %q%s", o.Probe, didYouMean(o.Probe, defined.keys()))
+		v.must(known, name, "there is no probe %q%s", o.Probe, suggestion{o.Probe, defined.keys})
 		runs := func(t *Target) bool { return slices.Contains(t.Probes, o.Probe) }
 		if known && v.targetsAreKnown() && !v.config.discovers() {
 			v.must(slices.ContainsFunc(v.config.Targets, runs), name, "no target runs the probe %q", o.Probe)
@@ -66,7 +67,7 @@ func (v *validator) objectiveOf(o *Objective, at *node) {
 		return
 	}
 	if !known {
-		v.must(false, name, "there is no probe %q%s", o.Probe, didYouMean(o.Probe, defined.keys()))
+		v.must(false, name, "there is no probe %q%s", o.Probe, suggestion{o.Probe, defined.keys})
 		return
 	}
 	index := slices.Index(v.config.Targets, target)
@@ -76,12 +77,25 @@ func (v *validator) objectiveOf(o *Objective, at *node) {
 }
 
 // targetsAreKnown reports whether the names of all targets of the file are sound. Where one is not, what is missing is not known.
-func (v *validator) targetsAreKnown() bool {
-	list := v.root.get("targets")
-	if list == nil {
-		return !v.root.has("targets")
+func (v *validator) targetsAreKnown() bool { return v.targetsByName() != nil }
+
+// targetsByName has the targets of the file, of several with one name the first; nil where they are not known.
+func (v *validator) targetsByName() map[string]*Target {
+	if v.looked {
+		return v.byName
 	}
-	return !slices.ContainsFunc(list.children, func(n *node) bool { return n.get("name") == nil })
+	v.looked = true
+	list := v.root.get("targets")
+	if list == nil && v.root.has("targets") || list != nil && slices.ContainsFunc(list.children, func(n *node) bool { return n.get("name") == nil }) {
+		return nil
+	}
+	v.byName = map[string]*Target{}
+	for _, t := range v.config.Targets {
+		if v.byName[t.Name] == nil {
+			v.byName[t.Name] = t
+		}
+	}
+	return v.byName
 }
 
 // discovers reports whether targets come from outside.
@@ -92,16 +106,12 @@ func (v *validator) targetNamed(n *node, name string) *Target {
 	if n == nil || !v.targetsAreKnown() {
 		return nil
 	}
-	var names []string
-	for _, t := range v.config.Targets {
-		names = append(names, t.Name)
-	}
-	target := v.config.Target(name)
-	cure := didYouMean(name, names)
+	target, outside := v.targetsByName()[name], ""
 	if v.config.discovers() {
-		cure += "; a target from outside cannot be named here"
+		outside = "; a target from outside cannot be named here"
 	}
-	v.must(target != nil, n, "there is no target %q%s", name, cure)
+	names := func() []string { return slices.Collect(maps.Keys(v.targetsByName())) }
+	v.must(target != nil, n, "there is no target %q%s%s", name, outside, suggestion{name, names})
 	return target
 }
 

@@ -76,7 +76,7 @@ func TestRequestOptions(t *testing.T) {
 func TestUnsentOptionsAreKeys(t *testing.T) {
 	for _, protocol := range Protocols() {
 		for _, key := range UnsentOptions(protocol) {
-			if key != jsonObject && len(placesOf(key)) == 0 {
+			if key != jsonObject && len(placesByKey()[key]) == 0 {
 				t.Errorf("%s lacks %q, which is no key", protocol, key)
 			}
 		}

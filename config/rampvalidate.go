@@ -67,7 +67,7 @@ func (v *validator) mix(mix map[string]float64, n *node) {
 // probeNamed reports a name that no probe has.
 func (v *validator) probeNamed(n *node, name string) {
 	if defined := v.root.get("probes"); defined != nil {
-		v.must(defined.has(name), n, "there is no probe %q%s", name, didYouMean(name, defined.keys()))
+		v.must(defined.has(name), n, "there is no probe %q%s", name, suggestion{name, defined.keys})
 	}
 }
 

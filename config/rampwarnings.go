@@ -126,6 +126,7 @@ func (w *warner) ramp(r *Ramp, at *node) {
 	w.shed(r, at)
 	for i, o := range r.Objectives {
 		w.fewRequests(r, o, at.get("objectives").item(i))
+		w.untoldInRamp(r, o, at.get("objectives").item(i))
 	}
 }
 

@@ -16,7 +16,8 @@ type shape struct {
 	lookup func(name string) (string, bool)
 	faults faults
 
-	secrets map[*node]string // secret values with their variables replaced, to be put in when the file is sound
+	places  map[string][]string // placesByKey; nil until an unknown key is met
+	secrets map[*node]string    // secret values with their variables replaced, to be put in when the file is sound
 }
 
 // checkConfig holds a whole file against Config.
@@ -169,10 +170,16 @@ func (s *shape) unknown(c *node, types map[string]reflect.Type, path string) (me
 		return ""
 	}
 	c.key.mask = ""
-	known := slices.Sorted(maps.Keys(types))
+	known := slices.Collect(maps.Keys(types))
 	meant = closest(key, known)
-	hint := didYouMean(key, known)
-	if places := placesOf(key); meant == "" && len(places) > 0 {
+	hint := knownAre(known)
+	if meant != "" {
+		hint = fmt.Sprintf("; did you mean %q?", meant)
+	}
+	if s.places == nil {
+		s.places = placesByKey()
+	}
+	if places := s.places[key]; meant == "" && len(places) > 0 {
 		hint = "; it belongs in " + strings.Join(places, " or ")
 	}
 	if (key == "name" || key == "url") && strings.HasSuffix(path, "template") {

@@ -39,8 +39,8 @@ func TestPlacesOf(t *testing.T) {
 		"key_file":      {"targets[].http.tls_config", "http_sd[].http.tls_config", "targets[].http.oauth2.tls_config"},
 		"nothing":       nil,
 	} {
-		if got := placesOf(key); !slices.Equal(got, want) {
-			t.Errorf("placesOf(%q) = %q; want %q", key, got, want)
+		if got := placesByKey()[key]; !slices.Equal(got, want) {
+			t.Errorf("placesByKey()[%q] = %q; want %q", key, got, want)
 		}
 	}
 }

@@ -46,9 +46,9 @@ func unreadable(data []byte) *fault {
 		r, size := utf8.DecodeRune(data)
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return &fault{line, col, "the file is not UTF-8 from here on"}
+			return &fault{line: line, col: col, message: "the file is not UTF-8 from here on"}
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == '\uFFFE', r == '\uFFFF', r == '\uFEFF':
-			return &fault{line, col, fmt.Sprintf("the character U+%04X does not belong into a text file", r)}
+			return &fault{line: line, col: col, message: fmt.Sprintf("the character U+%04X does not belong into a text file", r)}
 		}
 		data = data[size:]
 		col++
@@ -63,6 +63,7 @@ func unreadable(data []byte) *fault {
 }
 
 // errors makes of faults what is shown. Without a document, of which the places of secrets are known, the text itself is masked by its looks.
+// The faults that no message tells have neither suggestion nor excerpt: each takes time that grows with the file, or with its line.
 func (s *source) errors(list faults, d *document) ErrorList {
 	excerpt := maskText
 	if d != nil {
@@ -73,15 +74,19 @@ func (s *source) errors(list faults, d *document) ErrorList {
 		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.col, b.col), cmp.Compare(a.message, b.message))
 	})
 	var out ErrorList
-	for _, f := range slices.Compact(list) {
+	for i, f := range slices.CompactFunc(list, fault.is) {
 		line := min(max(f.line, 1), len(s.lines))
 		text := s.lines[line-1]
 		col := max(f.col, 1)
 		if line != f.line { // the end of the file
 			col = len(text) + 1
 		}
-		shown, caret := excerpt(text, line, min(col, len(text)+1))
-		out = append(out, &Error{File: s.name, Line: line, Column: col, Message: f.message, Excerpt: draw(shown, caret)})
+		e := &Error{File: s.name, Line: line, Column: col, Message: f.message}
+		if i < maxShown {
+			e.Message = f.text()
+			e.Excerpt = draw(excerpt(text, line, min(col, len(text)+1)))
+		}
+		out = append(out, e)
 	}
 	return out
 }

@@ -4,7 +4,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
+
+// suggestion is didYouMean, put into words when a message is shown: among the many names that a file may have, the likeliest takes long to find.
+type suggestion struct {
+	name  string
+	known func() []string // nil: nothing is suggested
+}
+
+// String implements fmt.Stringer.
+func (s suggestion) String() string {
+	if s.known == nil {
+		return ""
+	}
+	return didYouMean(s.name, s.known())
+}
 
 // didYouMean ends a message about an unknown name: with the likeliest of the known ones, or with all of them.
 func didYouMean(name string, known []string) string {
@@ -30,14 +45,18 @@ func knownAre(known []string) string {
 }
 
 // closest returns the known name that takes the fewest edits to reach from name, where up to a third of the name's letters may
-// be wrong; else the one that begins with name, where only one does; else "".
+// be wrong, and of several the first by the alphabet; else the one that begins with name, where only one does; else "".
 func closest(name string, known []string) string {
 	if len(name) > 100 { // nobody's slip of the keyboard
 		return ""
 	}
 	best, fewest := "", max(1, len(name)/3)+1
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := distance(name, k); d < fewest {
+	length := utf8.RuneCountInString(name)
+	for _, k := range known {
+		if more := utf8.RuneCountInString(k) - length; max(more, -more) > fewest {
+			continue // so many edits it takes at least
+		}
+		if d := distance(name, k); d < fewest || d == fewest && k < best {
 			best, fewest = k, d
 		}
 	}

@@ -42,6 +42,7 @@ func TestDidYouMean(t *testing.T) {
 		"int":       `; did you mean "interval"?`,
 		"in":        "; known: interval, jitter, timeout",
 		"xyz":       "; known: interval, jitter, timeout",
+		"ütter":     `; did you mean "jitter"?`,
 		"":          "; known: interval, jitter, timeout",
 	} {
 		if got := didYouMean(name, known); got != want {

@@ -60,6 +60,9 @@ type validator struct {
 	faults faults
 
 	template bool // what is looked at is no target yet, but what targets have in common
+
+	looked bool // byName is made
+	byName map[string]*Target
 }
 
 // must reports unless ok; a node that is nil has nothing to report about.
@@ -122,9 +125,10 @@ func (v *validator) timeouts(n *node, t timeouts) {
 }
 
 func (v *validator) probes(n *node) {
-	for name, p := range v.config.Probes {
-		at := n.get(name)
-		if at == nil {
+	for _, at := range n.sound() {
+		name := at.key.text
+		p := v.config.Probes[name]
+		if p == nil {
 			continue
 		}
 		v.name(at.key, name, "a probe's name")
@@ -218,7 +222,7 @@ func (v *validator) targetProbes(n *node, names []string, protocol string, budge
 		v.must(!seen[item.text], item, "probe %q is listed twice", item.text)
 		seen[item.text] = true
 		if defined != nil {
-			v.must(defined.has(item.text), item, "there is no probe %q%s", item.text, didYouMean(item.text, defined.keys()))
+			v.must(defined.has(item.text), item, "there is no probe %q%s", item.text, suggestion{item.text, defined.keys})
 		}
 	}
 }

@@ -30,6 +30,7 @@ func warnings(c *Config, root *node) faults {
 		at := root.get("objectives").item(i)
 		w.tooFine(o, at)
 		w.behindTimeout(o, at)
+		w.untold(o, at)
 	}
 	for i, r := range c.Ramps {
 		w.ramp(r, root.get("ramps").item(i))

@@ -32,11 +32,13 @@ func TestWarnings(t *testing.T) {
 
 // The files that are shown to everybody warn of nothing.
 func TestExampleWarnsOfNothing(t *testing.T) {
-	c, err := parseFile(t, "llm_prober.example.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if list := c.Warnings(); len(list) > 0 {
-		t.Error(list)
+	for _, path := range []string{"llm_prober.example.yml", "../deploy/compose/llm_prober.yml"} {
+		c, err := parseFile(t, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := c.Warnings(); len(list) > 0 {
+			t.Error(list)
+		}
 	}
 }

@@ -29,7 +29,7 @@ type document struct {
 func parseYAML(data []byte) (*document, *fault) {
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
-		return nil, &fault{1, 1, err.Error()}
+		return nil, &fault{line: 1, col: 1, message: err.Error()}
 	}
 	var first, second yaml.Node
 	if err := loader.Load(&first); errors.Is(err, io.EOF) {
@@ -42,7 +42,7 @@ func parseYAML(data []byte) (*document, *fault) {
 		d.root = translate(d, first.Content[0])
 	}
 	if err := loader.Load(&second); err == nil {
-		d.faults = append(d.faults, fault{second.Line, second.Column, "a second YAML document begins here; one file holds one configuration"})
+		d.faults = append(d.faults, fault{line: second.Line, col: second.Column, message: "a second YAML document begins here; one file holds one configuration"})
 		if len(second.Content) > 0 {
 			d.aside = append(d.aside, translate(&document{}, second.Content[0]))
 		}
@@ -181,7 +181,8 @@ func (t *translator) merge(y *yaml.Node) []*node {
 
 // decode fills out from root, leaving out what is bad. What it reports is what types themselves refuse.
 func decode(root *node, out any) (list faults) {
-	err := encodeNode(root).Load(out, yaml.WithKnownFields())
+	// Keys that are set twice are bad by now; the library holds each key of a mapping against each other one.
+	err := encodeNode(root).Load(out, yaml.WithKnownFields(), yaml.WithUniqueKeys(false))
 	if err == nil {
 		return nil
 	}
@@ -194,7 +195,7 @@ func decode(root *node, out any) (list faults) {
 		all = &yaml.LoadErrors{Errors: []*yaml.LoadError{one}}
 	}
 	for _, e := range all.Errors {
-		list = append(list, fault{e.Mark.Line, e.Mark.Column, e.Message})
+		list = append(list, fault{line: e.Mark.Line, col: e.Mark.Column, message: e.Message})
 	}
 	return list
 }
@@ -330,14 +331,14 @@ func encodeYAML(v any) string {
 func syntaxFault(data []byte, err error) *fault {
 	e, ok := errors.AsType[*yaml.LoadError](err)
 	if !ok {
-		return &fault{1, 1, "not YAML"}
+		return &fault{line: 1, col: 1, message: "not YAML"}
 	}
 	at, opened := e.Mark, e.ContextMark
 	if at.Line == 0 { // only a tag that contradicts its value has no place
 		before, _, _ := bytes.Cut(data, []byte("!!"))
 		line := bytes.Count(before, []byte("\n"))
 		at = yaml.Mark{Line: line + 1, Column: len([]rune(string(before[bytes.LastIndexByte(before, '\n')+1:]))) + 1}
-		return &fault{at.Line, at.Column, "YAML tags are not used here; a value that begins with ! must be quoted"}
+		return &fault{line: at.Line, col: at.Column, message: "YAML tags are not used here; a value that begins with ! must be quoted"}
 	}
 	message := e.Message
 	switch {
@@ -370,5 +371,5 @@ func syntaxFault(data []byte, err error) *fault {
 	default:
 		message = "not YAML: " + message
 	}
-	return &fault{at.Line, at.Column, message}
+	return &fault{line: at.Line, col: at.Column, message: message}
 }

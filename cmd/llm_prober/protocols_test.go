@@ -6,6 +6,7 @@ import (
 
 	"github.com/llmprober/llm_prober/collector/engine"
 	"github.com/llmprober/llm_prober/config"
+	"github.com/llmprober/llm_prober/prober/queuewait"
 	"github.com/llmprober/llm_prober/prober/wire"
 )
 
@@ -30,5 +31,24 @@ func TestEnginesAgree(t *testing.T) {
 	configured, mappable := slices.Sorted(slices.Values(config.EngineMetrics())), slices.Sorted(slices.Values(engine.Mappable()))
 	if !slices.Equal(configured, mappable) {
 		t.Errorf("config.EngineMetrics() = %q; engine maps %q", configured, mappable)
+	}
+}
+
+// TestQueueWaitsAgree keeps the targets of which config is certain that no answer tells a queue wait those that have no series of one.
+func TestQueueWaitsAgree(t *testing.T) {
+	for _, protocol := range config.Protocols() {
+		for _, kind := range append(config.EngineKinds(), "") {
+			target := &config.Target{Protocol: protocol}
+			if kind != "" {
+				target.Engine = &config.Engine{Kind: kind}
+			}
+			own := slices.DeleteFunc(queueWaitSources(target, false), func(s queuewait.Source) bool { return s == queuewait.Engine })
+			if tells := target.TellsQueueWait(false); tells != (len(own) > 0) {
+				t.Errorf("%s, engine %q: TellsQueueWait(false) = %v; the series of its answers in one piece have the sources %q", protocol, kind, tells, own)
+			}
+			if target.TellsQueueWait(true) && !target.TellsQueueWait(false) {
+				t.Errorf("%s, engine %q: streamed answers tell what those in one piece do not", protocol, kind)
+			}
+		}
 	}
 }

@@ -3,7 +3,9 @@
 package gpu
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -462,18 +464,29 @@ func TestScrapesDoNotLoadTheDriver(t *testing.T) {
 	}
 }
 
-// TestWorkerDiesWithTheProber kills a prober, once with a healthy worker and once with one that is stuck in the driver.
+// TestWorkerDiesWithTheProber kills a prober, whatever its worker is doing.
 func TestWorkerDiesWithTheProber(t *testing.T) {
-	library := buildLibrary(t)
-	for name, answers := range map[string]string{"healthy": machine(1), "stuck": machine(1, "PowerUsage = @hang")} {
+	standin := buildLibrary(t)
+	for name, answers := range map[string]string{
+		"healthy": machine(1),
+		"stuck":   machine(1, "PowerUsage = @hang"),
+		"stopped": machine(1), // no code of the worker's runs
+		"loading": "",         // the dynamic linker holds its locks, so that no thread can be started
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file := filepath.Join(t.TempDir(), "answers")
+			library, file := standin, filepath.Join(t.TempDir(), "answers")
+			if name == "loading" {
+				library = filepath.Join(t.TempDir(), "libnvidia-ml.so.1")
+				if err := syscall.Mkfifo(library, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if err := os.WriteFile(file, []byte(answers), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			prober := exec.Command("/proc/self/exe", proberCommand, library)
-			prober.Env = append(os.Environ(), "LLM_PROBER_NVML_FILE="+file)
+			prober.Env = append(os.Environ(), "LLM_PROBER_NVML_FILE="+file, "GOMAXPROCS=1")
 			prober.Stderr = os.Stderr
 			out, err := prober.StdoutPipe()
 			if err != nil {
@@ -482,22 +495,25 @@ func TestWorkerDiesWithTheProber(t *testing.T) {
 			if err := prober.Start(); err != nil {
 				t.Fatal(err)
 			}
-			var state string
-			var pid int
-			want := StateRunning
-			if name == "stuck" {
-				want = StateStuck
-			}
-			for State(state) != want || pid == 0 {
-				if _, err := fmt.Fscanln(out, &state, &pid); err != nil {
-					t.Fatal(err)
-				}
-			}
+			want := map[string]State{"stuck": StateStuck, "loading": StateStarting}[name]
+			pid := awaitState(t, out, cmp.Or(want, StateRunning))
 			worker, err := os.FindProcess(pid)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer worker.Release()
+			defer worker.Kill() // should it live
+			switch name {
+			case "stopped":
+				err = worker.Signal(syscall.SIGSTOP)
+			case "loading": // which it is once it has opened the library; it gets nothing to read
+				var nothing *os.File
+				if nothing, err = os.OpenFile(library, os.O_WRONLY, 0); err == nil {
+					defer nothing.Close()
+				}
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 			ended := watchEnd(t, pid)
 			if err := prober.Process.Kill(); err != nil {
 				t.Fatal(err)
@@ -506,4 +522,15 @@ func TestWorkerDiesWithTheProber(t *testing.T) {
 			ended()
 		})
 	}
+}
+
+// awaitState reads what a prober says until its worker is in a state, and returns the worker's process id.
+func awaitState(t *testing.T, said io.Reader, want State) (pid int) {
+	t.Helper()
+	for state := State(""); state != want || pid == 0; {
+		if _, err := fmt.Fscanln(said, &state, &pid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pid
 }

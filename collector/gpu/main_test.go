@@ -56,11 +56,18 @@ func asProber() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	m.launch = launcher(func() *exec.Cmd {
+	launch := launcher(func() *exec.Cmd {
 		cmd := selfCommand()
 		cmd.Env = os.Environ() // where the stand-in reads what to answer
 		return cmd
 	}, logger)
+	m.launch = func(config configMessage) (*worker, error) {
+		w, err := launch(config)
+		if err == nil {
+			fmt.Println(StateStarting, w.pid)
+		}
+		return w, err
+	}
 	m.changes = make(chan struct{}, 1)
 	go func() {
 		for range m.changes {

@@ -216,5 +216,5 @@ func (ch *changes) serve(w http.ResponseWriter, r *http.Request) {
 	ch.mu.Lock()
 	list := append([]Change{}, ch.list...)
 	ch.mu.Unlock()
-	writeJSON(w, http.StatusOK, list)
+	writeOurs(w, http.StatusOK, list)
 }

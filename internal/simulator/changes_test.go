@@ -251,7 +251,7 @@ func TestEngineControl(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		status, body := post(`[{"set":"throttle=2","after":"10s","for":"1m"}]`)
-		if want := `[{"set":"throttle=2","after":"1m10s","for":"1m0s"}]`; status != http.StatusOK || body != want {
+		if want := `[{"set":"throttle=2","after":"1m10s","for":"1m0s"}]` + "\n"; status != http.StatusOK || body != want {
 			t.Errorf("POST /control/engine = %d %s; want 200 %s", status, body, want)
 		}
 		if got := timesOf(t, client, "r", 1); got[0] != 12*ms {

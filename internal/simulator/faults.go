@@ -280,5 +280,5 @@ func (f *faults) serveControl(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	writeJSON(w, http.StatusOK, f.get())
+	writeOurs(w, http.StatusOK, f.get())
 }

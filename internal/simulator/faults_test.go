@@ -256,7 +256,7 @@ func TestFaultControl(t *testing.T) {
 		if got := status(faultHeader, "unheard_of"); got != 400 {
 			t.Errorf("with an unknown fault: %d; want 400", got)
 		}
-		if got, text := control(`[{"fault":"internal_error","share":0.25}]`); got != 200 || text != `[{"fault":"internal_error","share":0.25}]` {
+		if got, text := control(`[{"fault":"internal_error","share":0.25}]`); got != 200 || text != `[{"fault":"internal_error","share":0.25}]`+"\n" {
 			t.Errorf("control() = %d %s; want 200 and the list", got, text)
 		}
 		counts := map[int]int{}
@@ -266,7 +266,7 @@ func TestFaultControl(t *testing.T) {
 		if counts[500] < 70 || counts[500] > 130 || counts[200]+counts[500] != 400 {
 			t.Errorf("statuses %v; want about 100 of 400 to be 500", counts)
 		}
-		if got, text := control(`[]`); got != 200 || text != `[]` {
+		if got, text := control(`[]`); got != 200 || text != "[]\n" {
 			t.Errorf("control([]) = %d %s; want 200 and []", got, text)
 		}
 		if got := status(); got != 200 {

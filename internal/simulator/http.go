@@ -63,8 +63,16 @@ func (s *Server) checkModel(name *string) error {
 	return &apiError{status: http.StatusNotFound, kind: "NotFoundError", param: "model", name: *name, message: "The model `" + *name + "` does not exist."}
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
+// writeJSON answers as the servers that are imitated do: without a line end.
+func writeJSON(w http.ResponseWriter, status int, v any) { writeBody(w, status, appendJSON(nil, v)) }
+
+// writeOurs answers what no server but ours is asked. It ends its line, for those who ask in a shell.
+func writeOurs(w http.ResponseWriter, status int, v any) {
+	writeBody(w, status, append(appendJSON(nil, v), '\n'))
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(appendJSON(nil, v)) //nolint:errcheck // the client went away
+	w.Write(body) //nolint:errcheck // the client went away
 }

@@ -133,10 +133,10 @@ func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) {
 	if id := r.URL.Query().Get("request_id"); id != "" {
 		t, ok := s.Truth(id)
 		if !ok {
-			writeJSON(w, http.StatusNotFound, vllmErrorBody(&apiError{status: http.StatusNotFound, kind: "NotFoundError", param: "request_id", message: "no truth is kept of that request"}))
+			writeOurs(w, http.StatusNotFound, vllmErrorBody(&apiError{status: http.StatusNotFound, kind: "NotFoundError", param: "request_id", message: "no truth is kept of that request"}))
 			return
 		}
-		writeJSON(w, http.StatusOK, t)
+		writeOurs(w, http.StatusOK, t)
 		return
 	}
 	s.truth.mu.Lock()
@@ -146,5 +146,5 @@ func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) {
 	for i, seq := range order {
 		all[i] = s.truth.of(seq, false)
 	}
-	writeJSON(w, http.StatusOK, all)
+	writeOurs(w, http.StatusOK, all)
 }
