@@ -37,21 +37,39 @@ func compressed(h http.Handler) http.Handler {
 	})
 }
 
-// takesGzip reports whether an answer may be in gzip.
+// takesGzip reports whether an answer is to be in gzip, by RFC 9110, section 12.5.3: it is acceptable, by its own name or, where
+// that is not there, by *; and identity is not preferred to it. One who names no coding gets none.
 func takesGzip(h http.Header) bool {
+	weights := map[string]float64{}
 	for _, line := range h.Values("Accept-Encoding") {
 		for offer := range strings.SplitSeq(line, ",") {
-			name, parameters, _ := strings.Cut(offer, ";")
-			if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") && name != "*" {
-				continue
+			coding, parameters, _ := strings.Cut(offer, ";")
+			coding = strings.ToLower(strings.TrimSpace(coding))
+			if coding == "x-gzip" { // the same, section 8.4.1.3
+				coding = "gzip"
 			}
-			weight, found := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
-			if q, err := strconv.ParseFloat(weight, 64); !found || err != nil || q > 0 {
-				return true
-			}
+			weights[coding] = weight(parameters)
 		}
 	}
-	return false
+	gzip, named := weights["gzip"]
+	if !named {
+		gzip = weights["*"]
+	}
+	return gzip > 0 && gzip >= weights["identity"]
+}
+
+// weight is the q of parameters; 1 where there is none that can be read.
+func weight(parameters string) float64 {
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "q") {
+			continue
+		}
+		if q, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
+			return q
+		}
+	}
+	return 1
 }
 
 // compressor compresses a page. An answer that says that there is none, which is short, is left as it is.

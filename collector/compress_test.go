@@ -25,7 +25,7 @@ func TestCompressed(t *testing.T) {
 		accept string
 		packed bool
 	}{
-		{"", false}, {"gzip", true}, {"br, GZIP;q=0.5", true}, {"gzip;q=0", false}, {"gzip; q=0.000", false}, {"*", true}, {"identity", false}, {"gzipped", false},
+		{"", false}, {"gzip", true}, {"br, GZIP;q=0.5", true}, {"*;q=1, gzip;q=0", false},
 	} {
 		t.Run(test.accept, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/metrics?name[]="+NameUp+"&name[]="+NameInterval, nil)
@@ -51,6 +51,46 @@ func TestCompressed(t *testing.T) {
 				t.Errorf("the page is %q; want the two families", text)
 			}
 		})
+	}
+}
+
+// As RFC 9110, section 12.5.3, has it.
+func TestTakesGzip(t *testing.T) {
+	for _, test := range []struct {
+		accept []string // a line each
+		want   bool
+	}{
+		{nil, false},
+		{[]string{""}, false},
+		{[]string{"gzip"}, true},
+		{[]string{"GZip"}, true},
+		{[]string{"x-gzip"}, true},
+		{[]string{"gzipped"}, false},
+		{[]string{"deflate, br"}, false},
+		{[]string{"deflate", "gzip"}, true},
+		{[]string{"br;q=1.0,\tgzip ; q=0.8 , *;q=0.1"}, true}, // the codings that others have are nothing to us
+		{[]string{"gzip;q=0"}, false},
+		{[]string{"gzip; Q=0.000"}, false},
+		{[]string{"gzip;q=0.001"}, true},
+		{[]string{"gzip;q=much"}, true},
+		{[]string{"*"}, true},
+		{[]string{"br, *;q=0.1"}, true},
+		{[]string{"*;q=0"}, false},
+		{[]string{"gzip, *;q=0"}, true}, // what has a name is not under *
+		{[]string{"gzip;q=0, *"}, false},
+		{[]string{"*, gzip;q=0"}, false},
+		{[]string{"*", "gzip;q=0"}, false},
+		{[]string{"identity"}, false},
+		{[]string{"identity, gzip"}, true}, // both alike: that which is smaller
+		{[]string{"gzip;q=0.5, identity"}, false},
+		{[]string{"gzip;q=0.5, identity;q=0.4"}, true},
+		{[]string{"*;q=0.5, identity;q=0.8"}, false},
+		{[]string{"identity;q=0, *;q=0.1"}, true},
+		{[]string{"gzip;q=0, identity;q=0"}, false}, // nothing is acceptable: the page as it is, then
+	} {
+		if got := takesGzip(http.Header{"Accept-Encoding": test.accept}); got != test.want {
+			t.Errorf("takesGzip(%q) = %t; want %t", test.accept, got, test.want)
+		}
 	}
 }
 

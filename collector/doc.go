@@ -8,6 +8,7 @@
 //     stream has no token series, and without exact token counts there is no latency per token.
 //   - No label value comes from a server: outcomes, phases, sources and reasons are closed sets.
 //   - A counter never goes down and a histogram's sum never shrinks.
+//   - A reader of /metrics who hangs keeps nobody else from it, nor more memory than a bound for all such readers.
 //
 // The way of one result:
 //

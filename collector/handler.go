@@ -17,19 +17,19 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// maxScrapes is how many scrapes are served at once; a further one gets 503. Two Prometheus servers and a curious human are
-// three; each scrape of many targets takes tens of megabytes while it lasts.
-const maxScrapes = 5
-
 // Handler serves reg as /metrics, in the format that the scraper asks for: protobuf (native histograms), OpenMetrics
 // (exemplars) or text; with name[] in the query, those families alone. Its own metrics (promhttp_*) go to reg, for it does what
-// promhttp does, but for one thing: a family is sent before the next one is gathered, so that of a page of many probes there is
-// never more than a part in memory.
+// promhttp does, but for two things: a family is sent before the next one is gathered, so that of a page of many probes there is
+// never more than a part in memory; and readers who hang keep nobody else from the page, see [waitingRoom].
 //
 // A collector that fails costs its own series: the rest is served, and the error is logged and counted.
 func Handler(reg *Registry, logger *slog.Logger) http.Handler {
+	return handlerIn(newWaitingRoom(), reg, logger)
+}
+
+func handlerIn(room *waitingRoom, reg *Registry, logger *slog.Logger) http.Handler {
 	p := &scraped{
-		registry: reg, logger: logger, places: make(chan struct{}, maxScrapes),
+		registry: reg, logger: logger,
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "promhttp_metric_handler_errors_total", Help: "Total number of internal errors encountered by the promhttp metric handler.",
 		}, []string{"cause"}),
@@ -43,14 +43,15 @@ func Handler(reg *Registry, logger *slog.Logger) http.Handler {
 	}
 	p.errors.WithLabelValues(causeGathering)
 	p.errors.WithLabelValues(causeEncoding)
-	return promhttp.InstrumentMetricHandler(reg, compressed(p))
+	return promhttp.InstrumentMetricHandler(reg, room.handler(compressed(p), func(err error) {
+		p.failed(slog.LevelDebug, causeEncoding, err) // the scraper knows, and its next scrape tells whether that lasts
+	}))
 }
 
-// scraped serves /metrics.
+// scraped renders /metrics.
 type scraped struct {
 	registry *Registry
 	logger   *slog.Logger
-	places   chan struct{}
 	errors   *prometheus.CounterVec
 }
 
@@ -62,13 +63,6 @@ const (
 
 // ServeHTTP implements http.Handler.
 func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case p.places <- struct{}{}:
-		defer func() { <-p.places }()
-	default:
-		http.Error(w, fmt.Sprintf("Limit of concurrent requests reached (%d), try again later.", maxScrapes), http.StatusServiceUnavailable)
-		return
-	}
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Add("Vary", "Accept")
 	w.Header().Set("Content-Type", string(format))
@@ -79,13 +73,13 @@ func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if len(only) > 0 && !slices.Contains(only, part.GetName()) {
 			return true
 		}
-		if err := encoder.encode(part, goesOn); err != nil {
-			p.failed(causeEncoding, to, fmt.Errorf("metric %s: %w", part.GetName(), err))
+		if err := encoder.encode(part, goesOn); err != nil && to.err == nil {
+			p.failed(slog.LevelError, causeEncoding, fmt.Errorf("metric %s: %w", part.GetName(), err))
 		}
 		return to.err == nil
 	})
 	if err != nil {
-		p.failed(causeGathering, to, err)
+		p.failed(slog.LevelError, causeGathering, err)
 	}
 	if !to.begun && err != nil {
 		w.Header().Del("Content-Type")
@@ -93,23 +87,19 @@ func (p *scraped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if to.err == nil {
-		if err := encoder.close(); err != nil {
-			p.failed(causeEncoding, to, err)
+		if err := encoder.close(); err != nil && to.err == nil {
+			p.failed(slog.LevelError, causeEncoding, err)
 		}
 	}
 }
 
-// failed counts and logs an error. A scraper that went away knows, and its next scrape tells whether that lasts.
-func (p *scraped) failed(cause string, to *pageWriter, err error) {
+// failed counts and logs an error.
+func (p *scraped) failed(level slog.Level, cause string, err error) {
 	p.errors.WithLabelValues(cause).Inc()
-	level := slog.LevelError
-	if to.err != nil {
-		level = slog.LevelDebug
-	}
 	p.logger.Log(context.Background(), level, "metrics", "cause", cause, "err", strings.Join(strings.Fields(err.Error()), " "))
 }
 
-// pageWriter remembers whether something has been sent, and whether that failed.
+// pageWriter remembers whether something has been written, and whether the reader is lost.
 type pageWriter struct {
 	to    io.Writer
 	begun bool

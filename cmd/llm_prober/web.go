@@ -51,7 +51,8 @@ func (f *webFlags) serve(ctx context.Context, handler http.Handler, logger *slog
 	for _, addresses := range listen {
 		server := &http.Server{
 			Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-			// A reader that no longer reads must not keep a scrape's place for ever: no page takes this long.
+			// A reader that no longer reads must not keep its answer in memory for ever: no page takes this long. What may is
+			// sent by who grants each part of it a time: /metrics, live pages, the requests of a run.
 			ReadTimeout: 30 * time.Second, WriteTimeout: 20 * time.Second,
 			MaxHeaderBytes: maxRequestHeader,
 			ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

@@ -26,8 +26,8 @@
 //	                                                                                    is probed as ever; counters go on after it
 //	GPU worker                 SIGKILL, SIGSTOP                                         restarts by reason; readings come back
 //	file descriptors           RLIMIT_NOFILE of the running prober: none, or one more   requests that need one are not sent
-//	readers of /metrics        some that never read, some that send their request       2 of them: others are served; 40: others are
-//	                           byte by byte                                             served again after 20 s at the latest
+//	readers of /metrics        2 or 40 that never read, and as many that send their     others are served all the time
+//	                           request byte by byte
 //	reloads                    SIGHUPs, some ten a second: files that are good, bad,    what did not change is not touched
 //	                           empty, no YAML, missing; a target comes and goes
 //	disk                       a file system of 8 MiB, filled to the last byte          a run ends without a record; the next is on record

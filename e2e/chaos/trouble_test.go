@@ -43,9 +43,9 @@ func (x *trouble) run(ctx context.Context, random *rand.Rand, say func(string, .
 	return nil
 }
 
-// during files a span around something that disturbs all probes, or the readers of /metrics.
-func (r *rig) during(name string, deaf bool, want []string, do func() error) error {
-	s := span{name: name, want: want, from: time.Now(), deaf: deaf}
+// during files a span around something that disturbs all probes, and the readers of /metrics.
+func (r *rig) during(name string, want []string, do func() error) error {
+	s := span{name: name, want: want, from: time.Now(), deaf: true}
 	err := do()
 	s.until = time.Now()
 	r.mu.Lock()
@@ -74,7 +74,7 @@ func (r *rig) files() trouble {
 		// A request needs one, and a name another; where there is none, nothing is said of the target.
 		r.descriptors.Lock()
 		defer r.descriptors.Unlock()
-		return r.during("files", true, []string{"ok", "unsent"}, func() error {
+		return r.during("files", []string{"ok", "unsent"}, func() error {
 			if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 				return err
 			}
@@ -132,8 +132,8 @@ func (r *rig) reloads() trouble {
 	}}
 }
 
-// readers reads /metrics and never takes the answer, begins requests and never ends them, or says nothing at all. With a few of
-// them others must be served all the time; with many, once the prober has got rid of them.
+// readers reads /metrics and never takes the answer, begins requests and never ends them, or says nothing at all. Others must be
+// served all the time, with a few of them and with many.
 func (r *rig) readers() trouble {
 	many := false
 	return trouble{"readers", 8 * time.Second, func(ctx context.Context, random *rand.Rand) error {
@@ -141,12 +141,11 @@ func (r *rig) readers() trouble {
 		if !many {
 			return r.hang(ctx, few, 6*time.Second)
 		}
-		return r.during("readers", true, nil, func() error { return r.hang(ctx, 40, 24*time.Second) })
+		return r.hang(ctx, 40, 24*time.Second)
 	}}
 }
 
-// few is how many readers may hang without anybody's noticing: the prober serves five pages at once, and up to three are asked for by
-// this test itself at one time.
+// few is how many readers hang at least: fewer than the pages that the prober renders at once.
 const few = 2
 
 // hang has n readers hang for a while, and as many that send their request byte by byte.

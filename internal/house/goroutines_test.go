@@ -13,6 +13,7 @@ import (
 func sleepers() map[string]string {
 	const replicas = "processes are killed and stopped at random moments of real time"
 	return map[string]string{
+		"collector/waitingroom_test.go Read":                  "is called in bubbles alone",
 		"internal/simulator/lateness_test.go measureLateness": "a benchmark of the real clock: its streams begin evenly over one token gap",
 		"internal/simulator/tcp_test.go eventually":           "polls what the kernel knows of a socket, which no channel tells",
 		"prober/ramp/cron/missed_test.go Claim":               "is called in bubbles alone",
