@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -57,6 +58,7 @@ type objectiveTable struct {
 // objectiveUnit is one objective with its series.
 type objectiveUnit struct {
 	Objective
+	since       time.Time
 	metrics     []made
 	events, bad prometheus.Counter
 }
@@ -99,7 +101,10 @@ func newObjectiveUnit(families familyTable, objective Objective, old *objectiveU
 		m.before = byKey(old.metrics)
 	}
 	// What is counted last is collected first, so that no scrape sees more bad requests than requests.
-	u := &objectiveUnit{Objective: objective}
+	u := &objectiveUnit{Objective: objective, since: time.Now()}
+	if old != nil {
+		u.since = old.since
+	}
 	u.bad = m.counter(NameObjectiveBad, "", "")
 	u.events = m.counter(NameObjectiveEvents, "", "")
 	m.gauge(NameObjectiveGoal).Set(objective.Goal)
@@ -181,6 +186,7 @@ func (o *Objectives) Collect(ch chan<- prometheus.Metric) {
 // Count is what an objective has counted since it came.
 type Count struct {
 	Objective
+	Since       time.Time // when it came: at the start, or with a reload
 	Events, Bad float64
 }
 
@@ -188,7 +194,7 @@ type Count struct {
 func (o *Objectives) Counts() []Count {
 	var counts []Count
 	for _, u := range o.table.Load().byID {
-		c := Count{Objective: u.Objective, Bad: counted(u.bad)}
+		c := Count{Objective: u.Objective, Since: u.since, Bad: counted(u.bad)}
 		c.Events = counted(u.events) // after the bad ones, so that there are never more of those
 		counts = append(counts, c)
 	}

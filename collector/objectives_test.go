@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -134,6 +135,27 @@ func TestObjectivesApply(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, o, strings.Replace(events, "ttft", "duration", 1)+"0")
+	})
+}
+
+// What an objective has counted is counted since it came: a reload that keeps it does not begin anew, and one that comes with it was
+// not there before.
+func TestObjectivesSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		o := newObjectives(t, fast)
+		time.Sleep(time.Hour)
+		if err := o.Apply([]Objective{fast, up}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range o.Counts() {
+			if want := map[string]time.Time{"fast": start, "up": start.Add(time.Hour)}[c.Name]; !c.Since.Equal(want) {
+				t.Errorf("%s has counted since %s; want %s", c.Name, c.Since, want)
+			}
+		}
+		if n := len(o.Counts()); n != 2 {
+			t.Errorf("%d objectives have counted; want 2", n)
+		}
 	})
 }
 

@@ -41,8 +41,7 @@ type daemon struct {
 	ramps        *ramps
 	programs     *programs
 	onDemand     *onDemand
-	gpus         func() gpu.View // nil: none are collected
-	started      time.Time
+	gpus         func() gpu.View                                 // nil: none are collected
 	closing      chan struct{}                                   // closed when the daemon has ended
 	estimates    map[string]json.RawMessage                      // of the last process, by estimateOf
 	keepFailed   bool                                            // keep has said so
@@ -95,7 +94,6 @@ func newDaemon(logger *slog.Logger, o daemonOptions) (*daemon, error) {
 		victims:    new(victims),
 		storage:    o.storage.storage(logger),
 		gpus:       o.gpus,
-		started:    time.Now(),
 		closing:    make(chan struct{}),
 	}
 	d.objectives = collector.NewObjectives(d.queueWait)

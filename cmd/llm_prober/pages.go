@@ -20,7 +20,7 @@ func (d *daemon) pageObjectives() []web.Objective {
 	for _, c := range d.objectives.Counts() {
 		objectives = append(objectives, web.Objective{
 			Name: c.Name, Target: c.Target, Probe: c.Probe, Indicator: string(c.Indicator), Threshold: c.Threshold, Goal: c.Goal,
-			Events: c.Events, Bad: c.Bad, Since: d.started,
+			Events: c.Events, Bad: c.Bad, Since: c.Since,
 		})
 	}
 	slices.SortFunc(objectives, func(a, b web.Objective) int {
