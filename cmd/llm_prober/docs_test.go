@@ -56,8 +56,15 @@ func TestDocumentedConfigurations(t *testing.T) {
 				continue // a part of one, or Prometheus' own
 			}
 			found++
-			if _, err := config.Parse(page, content, config.Options{LookupEnv: anyKey}); err != nil {
+			c, err := config.Parse(page, content, config.Options{LookupEnv: anyKey})
+			if err != nil {
 				t.Error(err)
+				continue
+			}
+			for _, w := range c.Warnings() {
+				if strings.Contains(w.Message, "waited") {
+					t.Errorf("%s: %v", page, w)
+				}
 			}
 		}
 		if strings.HasPrefix(page, "docs/howto/") && found == 0 {

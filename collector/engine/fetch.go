@@ -7,6 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+
+	"github.com/llmprober/llm_prober/prober/printable"
+	"github.com/llmprober/llm_prober/prober/wire"
 )
 
 // maxPage bounds what is read of an answer. A vLLM with 64 data-parallel ranks writes about 6 MiB.
@@ -37,9 +40,9 @@ func fetch(ctx context.Context, client *http.Client, url string, buf *bytes.Buff
 	switch s := resp.StatusCode; {
 	case s == http.StatusOK:
 	case s >= 500:
-		return fail(reasonServerError, "HTTP status %s", resp.Status)
+		return fail(reasonServerError, "HTTP status %s%s", resp.Status, said(resp))
 	case s >= 400:
-		return fail(reasonClientError, "HTTP status %s", resp.Status)
+		return fail(reasonClientError, "HTTP status %s%s", resp.Status, said(resp))
 	case s >= 300:
 		return fail(reasonRedirect, "HTTP status %s, to %q", resp.Status, resp.Header.Get("Location"))
 	default:
@@ -55,6 +58,17 @@ func fetch(ctx context.Context, client *http.Client, url string, buf *bytes.Buff
 		return fail(reasonTooLarge, "the page is above %d bytes", maxPage)
 	}
 	return nil
+}
+
+// said is what an answer that failed says of it, for people: llama.cpp names the flag that it wants. It is empty where the answer
+// says nothing, or not in time.
+func said(resp *http.Response) string {
+	const enough, shown = 4 << 10, 300
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, enough)) // the status is the failure, whatever becomes of the text
+	if text := printable.Line(wire.ErrorFrom(resp.StatusCode, body).Error(), shown); text != "" {
+		return ": " + text
+	}
+	return ""
 }
 
 func timedOut(err error) bool {

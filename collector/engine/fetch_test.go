@@ -54,6 +54,43 @@ func gathered(t testing.TB, c prometheus.Collector) map[string]float64 {
 	return got
 }
 
+// What an answer that failed says of it is told with the status, as one short line.
+func TestFailuresSayWhatTheServerSays(t *testing.T) {
+	for _, c := range []struct {
+		name, body, want string
+		status           int
+	}{
+		{
+			name: "llama.cpp without --metrics", status: http.StatusNotImplemented,
+			body: `{"error":{"code":501,"message":"This server does not support metrics endpoint. Start it with ` + "`--metrics`" + `","type":"not_supported_error"}}`,
+			want: "HTTP status 501 Not Implemented: not_supported_error: This server does not support metrics endpoint. Start it with `--metrics`",
+		},
+		{
+			name: "llama.cpp without its key", status: http.StatusUnauthorized,
+			body: `{"error":{"message":"Invalid API Key","type":"authentication_error","code":401}}`,
+			want: "HTTP status 401 Unauthorized: authentication_error: Invalid API Key",
+		},
+		{name: "plain text", status: http.StatusNotFound, body: "404 page\x1b[31m\nnot found\n", want: "HTTP status 404 Not Found: 404 page [31m not found"},
+		{name: "nothing", status: http.StatusBadGateway, want: "HTTP status 502 Bad Gateway"},
+		{
+			name: "too much", status: http.StatusBadGateway, body: strings.Repeat("na", 1<<20),
+			want: "HTTP status 502 Bad Gateway: " + strings.Repeat("na", 150) + "…",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.body)
+			}))
+			defer s.Close()
+			err := fetch(t.Context(), s.Client(), s.URL, new(bytes.Buffer))
+			if err == nil || err.Error() != c.want {
+				t.Errorf("fetch() = %v; want %s", err, c.want)
+			}
+		})
+	}
+}
+
 // Each way in which a fetch can fail has its reason.
 func TestFailures(t *testing.T) {
 	serve := func(h http.HandlerFunc) func(*testing.T) (string, *http.Client) {

@@ -196,7 +196,7 @@ func Families() []Family {
 		engines(Family{
 			Name: NamePromptTokens, Type: Counter,
 			Help: "Prompt tokens of the requests, cached ones included.",
-			Note: "llama.cpp counts the computed ones only.",
+			Note: "llama.cpp counts the computed ones only where its page has no `llamacpp:prompt_tokens_cached_total`.",
 		}),
 		engines(Family{
 			Name: NameCachedPromptTokens, Type: Counter,
@@ -222,6 +222,7 @@ func Families() []Family {
 		engines(Family{
 			Name: NamePrefillBusy, Type: Counter,
 			Help: "Time spent on prompts, added up over requests.",
+			Note: "Versions of llama.cpp that have `llamacpp:prompt_tokens_cached_total` on their page count the time of a batch once, however many prompts are in it.",
 		}),
 		engines(Family{
 			Name: NameDecodeBusy, Type: Counter,

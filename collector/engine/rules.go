@@ -186,7 +186,9 @@ func llamacppRules() []rule {
 		{NameRunning, from("llamacpp:requests_processing")},
 		{NameWaiting, from("llamacpp:requests_deferred")},
 		{NameKVCacheUsage, from("llamacpp:kv_cache_usage_ratio")}, // of older versions
-		{NamePromptTokens, from("llamacpp:prompt_tokens_total")},
+		// The former counts the computed ones; older versions lack the latter.
+		{NamePromptTokens, sum(selector{metric: "llamacpp:prompt_tokens_total"}, selector{metric: "llamacpp:prompt_tokens_cached_total"})},
+		{NameCachedPromptTokens, from("llamacpp:prompt_tokens_cached_total")},
 		{NameGenerationTokens, from("llamacpp:tokens_predicted_total")},
 		{NameSteps, from("llamacpp:n_decode_total")},
 		{NamePrefillBusy, from("llamacpp:prompt_seconds_total")},

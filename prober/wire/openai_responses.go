@@ -77,13 +77,15 @@ func encodeResponses(base *url.URL, call *Call) (*Encoded, error) {
 
 // responsesDecoder reads answers of /v1/responses. In a stream each event says what it is in "type", and the SSE event
 // name repeats it. Text is in the deltas; the events that end a part, an item or the response say all of it again, and
-// count for nothing but their usage. sequence_number is not asked for: llama.cpp has none.
+// count for nothing but their usage. sequence_number is not asked for: llama.cpp has none. Its "timings" and
+// "prompt_progress" stand beside the response, not in it.
 //
 //	response.created ... output_item.added, {output_text|reasoning_text|function_call_arguments}.delta*, *.done ... response.completed
 //
 // A stream is complete with response.completed or response.incomplete. There is no [DONE]; one that a gateway adds
 // means nothing.
 type responsesDecoder struct {
+	timing             ServerTiming // all that was said of it so far
 	content, reasoning joiner
 }
 
@@ -100,6 +102,7 @@ func (d *responsesDecoder) Decode(f Frame, ev *Event) error {
 	var kind, delta, name []byte
 	var said report
 	var r response
+	cached := 0
 	for c.enter('{'); c.key(); {
 		switch string(c.name) {
 		case "type":
@@ -122,6 +125,10 @@ func (d *responsesDecoder) Decode(f Frame, ev *Event) error {
 			}
 		case "metrics":
 			vllmMetrics(&c, &ev.Timing)
+		case "timings":
+			cached = llamaTimings(&c, &ev.Timing)
+		case "prompt_progress":
+			promptProgress(&c, &ev.Timing)
 		default:
 			if !said.field(&c) {
 				c.skip()
@@ -130,6 +137,13 @@ func (d *responsesDecoder) Decode(f Frame, ev *Event) error {
 	}
 	if !c.end() {
 		return malformed(f.Data)
+	}
+	if ev.Usage.Known && ev.Usage.CachedTokens == 0 {
+		ev.Usage.CachedTokens = cached
+	}
+	if ev.Timing.Known {
+		d.timing.update(&ev.Timing)
+		ev.Timing = d.timing
 	}
 	if len(kind) == 0 {
 		kind = f.Name

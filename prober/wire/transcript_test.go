@@ -20,6 +20,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Transcripts are testdata/PROTOCOL/NAME.stream (a streamed answer, as on the wire) and NAME.json (a whole one).
 // Beside each lies NAME.stream.golden: one line for each event, or the error that ended it.
+// Those named SOFTWARE_VERSION..._recorded are what a running server of that version sent, with long ids made short and some of
+// many like events left out; the others are after its source or its documentation.
 func transcripts(t testing.TB) []string {
 	t.Helper()
 	var files []string
