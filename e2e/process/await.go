@@ -1,6 +1,8 @@
 package process
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -31,13 +33,18 @@ func Poll(patience time.Duration, ok func() error) error {
 	}
 }
 
-// FreeAddress is a loopback address on which nothing listens.
+// FreeAddress is a loopback address on which nothing listens. Its port is below those that systems give to connections, or else
+// what is stopped and started again there may find that a connection has it.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))); err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal(err)
+	return ""
 }

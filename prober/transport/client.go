@@ -69,7 +69,7 @@ func New(opts Options) (*Client, error) {
 		opts.IdleTimeout = 90 * time.Second
 	}
 	if opts.Dial == nil {
-		opts.Dial = new(net.Dialer).DialContext
+		opts.Dial = newDial(new(net.Resolver))
 	}
 	c := &Client{opts: opts}
 	c.buffers.New = func() any { return new(bytes.Buffer) }

@@ -1,12 +1,14 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -18,6 +20,9 @@ func shortages() []syscall.Errno {
 // shortage makes an ErrShortage of an error that is this machine's own doing. Any other is returned as it is.
 func shortage(err error) error {
 	lookup, ok := errors.AsType[*net.DNSError](err)
+	if errors.Is(err, ErrShortage) {
+		return err
+	}
 	if short(err) || ok && lookupShort(lookup) {
 		return fmt.Errorf("%w: %w", ErrShortage, err)
 	}
@@ -36,6 +41,33 @@ func short(err error) bool {
 	}
 	to, ok := op.Addr.(*net.TCPAddr)
 	return ok && to.IP.To4() != nil
+}
+
+// newDial is net.Dialer's DialContext with a resolver of its own, and tells a shortage that a lookup hides: of the two questions for
+// an address, one may have had no socket, and the answer to the other is that there is none of its kind. A lookup that goes on
+// at the same time, for another dial, may have been the one; its machine is as short.
+func newDial(resolver *net.Resolver) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	ask := resolver.Dial
+	if ask == nil {
+		ask = new(net.Dialer).DialContext
+	}
+	var unasked atomic.Int64 // questions for which there was no socket
+	resolver.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := ask(ctx, network, addr)
+		if err != nil && short(err) {
+			unasked.Add(1)
+		}
+		return c, err
+	}
+	dialer := &net.Dialer{Resolver: resolver}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		before := unasked.Load()
+		c, err := dialer.DialContext(ctx, network, addr)
+		if _, ok := errors.AsType[*net.DNSError](err); ok && unasked.Load() > before {
+			err = fmt.Errorf("%w: %w", ErrShortage, err)
+		}
+		return c, err
+	}
 }
 
 // lookupShort reports whether a lookup failed for a shortage. Its error has the kernel's as text alone, where a name server

@@ -2,11 +2,14 @@ package transport
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -60,4 +63,45 @@ func TestShortageWhenDialling(t *testing.T) {
 	if te, ok := errors.AsType[*Error](err); !ok || te.Step != StepConnect || te.Timeout || !errors.Is(err, ErrShortage) {
 		t.Errorf("Do() = %v; want a shortage when connecting", err)
 	}
+}
+
+// A lookup has one question that is answered and one for which there is no socket: whichever it is, what it says is not that there is
+// no such host.
+func TestShortageInLookups(t *testing.T) {
+	for _, unasked := range []int64{0, 1, 2} { // the question, in the order of asking; 0: all are asked
+		t.Run(fmt.Sprint(unasked), func(t *testing.T) {
+			var asked atomic.Int64
+			resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+				if asked.Add(1) == unasked {
+					return nil, &net.OpError{Op: "dial", Net: "udp", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+				}
+				client, server := net.Pipe()
+				go denies(server)
+				return client, nil
+			}}
+			_, err := newDial(resolver)(t.Context(), "tcp", "llm.test:80")
+			if _, ok := errors.AsType[*net.DNSError](err); !ok || errors.Is(shortage(err), ErrShortage) != (unasked > 0) {
+				t.Errorf("Dial() = %v; want a failed lookup, a shortage: %t", err, unasked > 0)
+			}
+		})
+	}
+}
+
+// denies is a name server that knows no name, on a connection of one question, in the form that TCP has.
+func denies(c net.Conn) {
+	defer c.Close()
+	length := make([]byte, 2)
+	if _, err := io.ReadFull(c, length); err != nil {
+		return
+	}
+	question := make([]byte, binary.BigEndian.Uint16(length))
+	if _, err := io.ReadFull(c, question); err != nil || len(question) < 12 {
+		return
+	}
+	answer := append(length, question...)
+	answer[4], answer[5] = 0x81|question[2]&1, 0x80|3 // an answer: NXDOMAIN
+	for _, count := range []int{8, 10, 12} {
+		answer[count], answer[count+1] = 0, 0 // no records
+	}
+	_, _ = c.Write(answer)
 }
