@@ -71,8 +71,8 @@ const (
 // Values of labels that are not those of another package.
 const (
 	otherSkipReason = "other"
-	// SkippedUnsent is the reason of requests that this machine had no file descriptor, port or memory for: prober.Unsent.
-	SkippedUnsent = "prober_resources"
+	// The reason of requests that this machine had no file descriptor, port or memory for: prober.Unsent.
+	skippedUnsent = "prober_resources"
 	resultSuccess = "success"
 	resultFailure = "failure"
 )
@@ -210,7 +210,7 @@ func probeFamilies() []Family {
 		{
 			Name: NameSkipped, Kind: Counter, Scope: PerProbe, Labels: []string{"reason"},
 			Help: "Times at which a probe was due but no request was sent, by reason.",
-			Note: "A skipped probe is a gap in what is known about a target: alert on its rate, not on single ones. `" + SkippedUnsent + "` is a request for which the prober's own machine had " +
+			Note: "A skipped probe is a gap in what is known about a target: alert on its rate, not on single ones. `" + skippedUnsent + "` is a request for which the prober's own machine had " +
 				"no file descriptor, port or memory, which says nothing of the target.",
 		},
 		{

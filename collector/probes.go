@@ -59,7 +59,7 @@ func NewProbes(skipReasons []string) *Probes {
 		families:    newFamilyTable(),
 		taken:       takenLabels(),
 		pairs:       make(map[madeKey]*dto.LabelPair),
-		skipReasons: slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(skipReasons), SkippedUnsent, otherSkipReason)))),
+		skipReasons: slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(skipReasons), skippedUnsent, otherSkipReason)))),
 	}
 	m := maker{families: p.families}
 	p.dispatchDelay = m.histogram(NameDispatchDelay, "", "")

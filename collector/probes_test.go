@@ -209,7 +209,7 @@ func TestAllSeriesExistAtZero(t *testing.T) {
 	if got, want := len(byName[NameRequests].Metric), 2*len(prober.Outcomes()); got != want {
 		t.Errorf("%s has %d series; want %d", NameRequests, got, want)
 	}
-	if got, want := len(byName[NameSkipped].Metric), 2*len([]string{"budget", "in_flight", SkippedUnsent, otherSkipReason}); got != want {
+	if got, want := len(byName[NameSkipped].Metric), 2*len([]string{"budget", "in_flight", skippedUnsent, otherSkipReason}); got != want {
 		t.Errorf("%s has %d series; want %d", NameSkipped, got, want)
 	}
 	if got, want := len(byName[NamePhaseDuration].Metric), len(prober.PhasesOf(true))+len(prober.PhasesOf(false)); got != want {

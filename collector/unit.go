@@ -146,7 +146,7 @@ func (u *unit) observe(r *prober.Result) bool {
 		u.canceled.Inc()
 		return true
 	case prober.Unsent:
-		u.skipped[SkippedUnsent].Inc()
+		u.skipped[skippedUnsent].Inc()
 		return true
 	}
 	outcome, ok := u.outcomes[r.Outcome]
