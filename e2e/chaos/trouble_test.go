@@ -54,9 +54,12 @@ func (r *rig) during(name string, want []string, do func() error) error {
 	return err
 }
 
-// files takes the prober's file descriptors away: no new one at all, or a few. Those that are open stay so.
+// files takes the prober's file descriptors away: no new one at all, or a few, in turn. Those that are open stay so.
 func (r *rig) files() trouble {
+	none := false
 	return trouble{"files", 20 * time.Second, func(ctx context.Context, random *rand.Rand) error {
+		r.descriptors.Lock()
+		defer r.descriptors.Unlock()
 		pid := r.prober.PID()
 		var old unix.Rlimit
 		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &old); err != nil {
@@ -68,12 +71,12 @@ func (r *rig) files() trouble {
 		}
 		few := old
 		few.Cur = 8
-		if random.IntN(2) == 0 {
+		if none = !none; !none {
 			few.Cur = uint64(len(open) + 1 + random.IntN(3))
 		}
+		r.shortage.Add(1)
+		defer r.shortage.Add(1)
 		// A request needs one, and a name another; where there is none, nothing is said of the target.
-		r.descriptors.Lock()
-		defer r.descriptors.Unlock()
 		return r.during("files", []string{"ok", "unsent"}, func() error {
 			if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 				return err
@@ -183,7 +186,7 @@ func (r *rig) hang(ctx context.Context, n int, patience time.Duration) error {
 		}
 		slow = append(slow, c)
 	}
-	began, gone, served := time.Now(), 0, time.Duration(0)
+	began, gone, served, shortage := time.Now(), 0, time.Duration(0), r.shortage.Load()
 	for time.Since(began) < patience && ctx.Err() == nil {
 		wait(ctx, time.Second)
 		gone = 0
@@ -201,9 +204,11 @@ func (r *rig) hang(ctx context.Context, n int, patience time.Duration) error {
 			}
 		}
 	}
-	if ctx.Err() != nil || n == few {
+	// A prober without files accepts nobody, whoever hangs: then it cannot be told from this.
+	if ctx.Err() != nil || n == few || shortage%2 != 0 || r.shortage.Load() != shortage {
 		return nil
 	}
+	r.judged.Add(1)
 	switch {
 	case served < patience-3*time.Second:
 		return fmt.Errorf("%d readers that do not read kept the others from /metrics: last served %s after they came", n, served)
@@ -258,13 +263,9 @@ func (r *rig) workerPID() (int, error) {
 // disk fills the disk of the records, has a ramp write on it, makes room, and has a ramp write again.
 func (r *rig) disk() trouble {
 	return trouble{"disk", 10 * time.Second, func(ctx context.Context, random *rand.Rand) error {
-		filler := filepath.Join(r.storage, "filler")
-		if err := fill(filler); err != nil {
+		id, err := r.full(ctx, func() (string, error) { return r.ramp(ctx) })
+		if err != nil {
 			return err
-		}
-		id, err := r.ramp(ctx)
-		if removed := os.Remove(filler); err != nil || removed != nil {
-			return errors.Join(err, removed)
 		}
 		kept, err := r.recorded(id)
 		if err != nil {
@@ -290,13 +291,32 @@ func (r *rig) disk() trouble {
 	}}
 }
 
-// fill writes until there is no room for a single byte.
-func fill(path string) error {
-	file, err := os.Create(path)
+// full does something while there is no room for a single byte: what the prober gives up meanwhile is taken at once.
+func (r *rig) full(ctx context.Context, do func() (string, error)) (id string, err error) {
+	filler, err := os.Create(filepath.Join(r.storage, "filler"))
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer file.Close()
+	defer func() { err = errors.Join(err, filler.Close(), os.Remove(filler.Name())) }()
+	if err := fill(filler); err != nil {
+		return "", err
+	}
+	filling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	filled := make(chan error, 1)
+	go func() {
+		var err error
+		for err == nil && wait(filling, 20*time.Millisecond) {
+			err = fill(filler)
+		}
+		filled <- err
+	}()
+	id, err = do()
+	cancel()
+	return id, errors.Join(err, <-filled)
+}
+
+// fill writes until there is no room for a single byte.
+func fill(file *os.File) error {
 	for size := 1 << 16; size > 0; {
 		if _, err := file.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
 			size /= 2

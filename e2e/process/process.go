@@ -70,7 +70,7 @@ func Start(t testing.TB, dir, name string, env []string, program string, args ..
 	t.Cleanup(func() {
 		p.Stop()
 		if t.Failed() && !p.killed.Load() {
-			t.Logf("the end of %s:\n%s", p.Log, tail(p.Log, 40))
+			fmt.Fprintf(t.Output(), "the end of %s:\n%s\n", p.Log, tail(p.Log, 40))
 		}
 	})
 	return p
