@@ -1,12 +1,10 @@
 package collector
 
 import (
-	"bytes"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/expfmt"
 
 	"github.com/llmprober/llm_prober/prober"
 	"github.com/llmprober/llm_prober/prober/probertest"
@@ -21,17 +19,7 @@ func pageOf(t *testing.T, c prometheus.Collector) string {
 	if err := reg.Register(c); err != nil {
 		t.Fatal(err)
 	}
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var buf bytes.Buffer
-	for _, mf := range families {
-		if _, err := expfmt.MetricFamilyToText(&buf, mf); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return buf.String()
+	return page(t, reg)
 }
 
 func TestBudgetsGolden(t *testing.T) {

@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"bytes"
 	"log/slog"
 	"math"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
 
 	"github.com/llmprober/llm_prober/prober"
 	"github.com/llmprober/llm_prober/prober/probertest"
@@ -36,26 +34,6 @@ func newObjectives(t *testing.T, objectives ...Objective) *Objectives {
 	return o
 }
 
-// objectivesPage is /metrics of o alone, as text, as a registry gathers it.
-func objectivesPage(t *testing.T, o *Objectives) string {
-	t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	if err := reg.Register(o); err != nil {
-		t.Fatal(err)
-	}
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var buf bytes.Buffer
-	for _, mf := range families {
-		if _, err := expfmt.MetricFamilyToText(&buf, mf); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return buf.String()
-}
-
 func TestObjectivesGolden(t *testing.T) {
 	o := newObjectives(t, fast, up, Objective{
 		Name: "batch", Indicator: IndicatorDuration, Threshold: 20, Goal: 0.9, Target: "chat", Model: "llama", Probe: "batch", Labels: map[string]string{"gpu": "h200", "team": ""},
@@ -70,7 +48,7 @@ func TestObjectivesGolden(t *testing.T) {
 	} {
 		o.Observe(r)
 	}
-	golden(t, "testdata/objectives.txt", objectivesPage(t, o))
+	golden(t, "testdata/objectives.txt", pageOf(t, o))
 }
 
 func TestObjectivesApply(t *testing.T) {
@@ -83,7 +61,7 @@ func TestObjectivesApply(t *testing.T) {
 	slow := probertest.Streamed("chat", "interactive", 800*ms, 20*ms, 16)
 	check := func(t *testing.T, o *Objectives, want ...string) {
 		t.Helper()
-		page := objectivesPage(t, o)
+		page := pageOf(t, o)
 		for _, line := range want {
 			if !strings.Contains(page, line+"\n") {
 				t.Errorf("the page lacks %s:\n%s", line, page)
@@ -118,7 +96,7 @@ func TestObjectivesApply(t *testing.T) {
 		if err := o.Apply([]Objective{up}); err != nil {
 			t.Fatal(err)
 		}
-		if page := objectivesPage(t, o); strings.Contains(page, "fast") {
+		if page := pageOf(t, o); strings.Contains(page, "fast") {
 			t.Errorf("series are left:\n%s", page)
 		}
 		if err := o.Apply([]Objective{fast, up}); err != nil {
@@ -183,11 +161,11 @@ func TestObjectivesRefuse(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			o := newObjectives(t, fast)
 			o.Observe(probertest.Streamed("chat", "interactive", 300*ms, 20*ms, 16))
-			before := objectivesPage(t, o)
+			before := pageOf(t, o)
 			if err := o.Apply(test.in); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Apply() = %v; want an error with %q", err, test.want)
 			}
-			if after := objectivesPage(t, o); after != before {
+			if after := pageOf(t, o); after != before {
 				t.Errorf("what was in force is not:\n%s", after)
 			}
 		})
@@ -210,7 +188,7 @@ func TestObjectivesQueueWait(t *testing.T) {
 		o.Observe(with(probertest.Streamed("chat", "interactive", 300*ms, 20*ms, 16), func(r *prober.Result) { r.Request.ID = id }))
 	}
 	const labels = `{indicator="queue_wait",model="llama",objective="fast",probe="interactive",target="chat",vantage="eu-west"}`
-	page := objectivesPage(t, o)
+	page := pageOf(t, o)
 	for _, line := range []string{NameObjectiveEvents + labels + " 2\n", NameObjectiveBad + labels + " 1\n"} {
 		if !strings.Contains(page, line) {
 			t.Errorf("the page lacks %s:\n%s", line, page)

@@ -47,10 +47,10 @@ func newRegistry(t testing.TB, p *Probes) *Registry {
 	return reg
 }
 
-// page is /metrics of p alone, as text.
-func page(t testing.TB, p *Probes) string {
+// page is /metrics of g alone, as text.
+func page(t testing.TB, g prometheus.Gatherer) string {
 	t.Helper()
-	families, err := p.Gather()
+	families, err := g.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

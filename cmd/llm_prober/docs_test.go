@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -34,12 +35,15 @@ func documents(t *testing.T) []string {
 // repository is the root of the repository, from the folder of this package.
 const repository = "../.."
 
-// TestDocumentedConfigurations keeps the whole configurations of the README and the documents ones that the program takes.
-// Each how-to about a server has one.
+// TestDocumentedConfigurations keeps the configurations of the README and the documents ones that the program takes without a warning,
+// unless the page shows it: those that are whole, and ramps alone, which are for the README's targets. Each how-to about a server has
+// a whole one.
 func TestDocumentedConfigurations(t *testing.T) {
 	block := regexp.MustCompile("(?s)(?:<!-- file: ([^ ]+) -->\n)?```yaml\n(.*?)```")
 	whole := regexp.MustCompile(`(?m)^probes:`)
 	targets := regexp.MustCompile(`(?m)^(targets|target_files|http_sd):`)
+	ramps := []byte("ramps:\n")
+	var readme []byte // its first whole configuration; it is the first page
 	anyKey := func(string) (string, bool) { return "a key", true }
 	for _, page := range documents(t) {
 		text, err := os.ReadFile(filepath.Join(repository, page))
@@ -49,21 +53,28 @@ func TestDocumentedConfigurations(t *testing.T) {
 		found := 0
 		for _, m := range block.FindAllSubmatch(text, -1) {
 			name, content := string(m[1]), m[2]
-			if !whole.Match(content) || !targets.Match(content) {
-				if name == "llm_prober.yml" {
-					t.Errorf("%s: the file %s is no whole configuration", page, name)
+			switch {
+			case whole.Match(content) && targets.Match(content):
+				found++
+				if readme == nil {
+					readme = content
 				}
-				continue // a part of one, or Prometheus' own
+			case name == "llm_prober.yml":
+				t.Errorf("%s: the file %s is no whole configuration", page, name)
+				continue
+			case bytes.HasPrefix(content, ramps):
+				content = slices.Concat(readme, content)
+			default: // another part of one, or Prometheus' own
+				continue
 			}
-			found++
 			c, err := config.Parse(page, content, config.Options{LookupEnv: anyKey})
 			if err != nil {
 				t.Error(err)
 				continue
 			}
 			for _, w := range c.Warnings() {
-				if strings.Contains(w.Message, "waited") {
-					t.Errorf("%s: %v", page, w)
+				if !bytes.Contains(text, []byte(w.Message)) {
+					t.Errorf("%s: a reader is warned of this, and the page does not show it: %v", page, w)
 				}
 			}
 		}
