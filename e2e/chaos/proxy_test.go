@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/llmprober/llm_prober/e2e/process"
 )
 
 // proxy is a network between the prober and a server: toxiproxy, in this process.
@@ -34,7 +37,8 @@ func (p *proxy) poison(toxics ...string) error {
 			return fmt.Errorf("toxic %s: %w", text, err)
 		}
 	}
-	if err := next.Start(); err != nil {
+	// A process that is being started meanwhile has the listener that was just closed until it has become the new program.
+	if err := process.Poll(5*time.Second, next.Start); err != nil {
 		return fmt.Errorf("proxy on %s: %w", p.listen, err)
 	}
 	p.mu.Lock()
