@@ -159,7 +159,7 @@ func (a *answer) accept(r *http.Request, body []byte, now time.Time) error {
 	if q.maximum != nil {
 		maximum = *q.maximum
 	}
-	if a.p.caps {
+	if a.p.caps || a.p.shortens {
 		maximum = min(maximum, room)
 	}
 	if room < 1 || maximum > room {
@@ -186,6 +186,7 @@ func (a *answer) accept(r *http.Request, body []byte, now time.Time) error {
 	}
 	a.seq.slow, a.seq.fault = a.plan.slow, a.plan.spec
 	a.seq.arrival, a.seq.wall = s.clock.at(now), now
+	a.seq.heralded = a.p.heralds && q.stream
 	a.due = a.seq.arrival
 	a.voice = voiced(a)
 
@@ -241,16 +242,10 @@ func (a *answer) utter() token {
 // Where nothing has been written for as long as every, it calls onSilence; 0: never.
 func (a *answer) await(every time.Duration, onSilence func() error) error {
 	for {
-		if a.seq.watched {
-			if a.readings = a.seq.takeReadings(a.readings); len(a.readings) > 0 {
-				a.dues = a.dues[:0]
-				return nil
-			}
-		}
 		var ended finishReason
-		a.dues, ended = a.seq.take(a.dues)
+		a.dues, a.readings, ended = a.seq.takeNext(a.dues, a.readings)
 		switch {
-		case len(a.dues) > 0:
+		case len(a.dues) > 0 || len(a.readings) > 0:
 			return nil
 		case ended == finishDead:
 			return errDead

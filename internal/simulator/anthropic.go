@@ -164,15 +164,6 @@ func newAnthropicVoice(a *answer) *anthropicVoice {
 	return &anthropicVoice{plainVoice: plainVoice{a}, block: -1}
 }
 
-// named starts an event.
-func (v *anthropicVoice) named(name string) {
-	v.open("event: ")
-	v.put(name)
-	v.put("\ndata: {\"type\":\"")
-	v.put(name)
-	v.put(`"`)
-}
-
 // pad puts blanks at the end of an event, so that its size does not tell that of its text.
 func (v *anthropicVoice) pad() {
 	const blanks = "               "
@@ -383,12 +374,7 @@ func (v *anthropicVoice) reason() string {
 // failure implements voice.
 func (v *anthropicVoice) failure(e *apiError) {
 	v.named("error")
-	for _, m := range anthropicErrorBody(e)[1:] {
-		v.put(",")
-		v.value(m.key)
-		v.put(":")
-		v.value(m.value)
-	}
+	v.members(anthropicErrorBody(e)[1:])
 	v.seal(v.due, time.Now())
 }
 

@@ -11,13 +11,14 @@ import (
 
 // chatStyle is how one server words a chat completion. A chunk of its streams is made of
 //
-//	data head [choice delta (goOn | last) }] tail [usage] ... }
+//	data head [choice delta (goOn | last) }] tail [usage] rest ... }
 //
 // where $id, $created, $model and $print stand for the answer's own, and a delta of
 //
 //	{ [each | first] (text | thought | call) ... }
 type chatStyle struct {
 	data, head, tail string
+	rest             string // of a chunk, after the usage
 	choice, goOn     string
 	id               string // what its id begins with; empty: "chatcmpl-"
 	plain            bool   // a text completion: a choice has the text itself, without a delta around it
@@ -25,7 +26,7 @@ type chatStyle struct {
 	each, first      string // what each delta begins with, and what the first one does
 	text             string // a delta up to its text
 	thought          string // a delta up to its reasoning; empty: it is hidden
-	noArguments      string // how the delta ends that names the tool
+	noArguments      string // how the delta ends that names the tool; empty: the first of the arguments are in it
 	wholeCalls       bool   // a call comes in one piece, when it is complete
 
 	last      [2]string // around the reason why the answer ended, in place of goOn, where the last token's chunk has it
@@ -36,7 +37,7 @@ type chatStyle struct {
 	soFar      string // how continuous usage ends; empty: there is none
 	unused     string // what stands for the usage where it was asked for and comes later
 	obfuscates bool   // pads its chunks
-	progress   bool   // takes return_progress and sse_ping_interval
+	llamacpp   bool   // takes what a llamacppRequest has
 	callID     string // what the ids of calls begin with
 	print      string // the system's fingerprint; empty: vLLM's
 
@@ -59,9 +60,10 @@ type chatVoice struct {
 	r     *chatRequest
 
 	before, after string // of a choice, filled in
+	rest          string // after the usage, filled in
 	begun, ended  bool   // the first delta was made; the reason was told
 	close         string // what the delta under way still lacks
-	held          spoken // a call that is held back
+	held          spoken // a call that is held back, or its name
 	padding       int    // of the next event
 }
 
@@ -70,13 +72,11 @@ func newChatVoice(a *answer, style *chatStyle, r *chatRequest) *chatVoice {
 	fill := strings.NewReplacer("$id", string(appendJSON(nil, v.reply())), "$created", strconv.FormatInt(a.created, 10),
 		"$model", string(appendJSON(nil, a.s.opts.Model)), "$print", string(appendJSON(nil, v.print())))
 	v.before, v.after = style.data+fill.Replace(style.head), fill.Replace(style.tail)
-	if style.progress && r.Stream && r.ReturnProgress {
-		a.seq.watched = true
+	v.rest = fill.Replace(style.rest)
+	if style.llamacpp {
+		r.apply(a)
 	}
-	if style.progress && r.PingInterval != nil {
-		a.ping = time.Duration(max(*r.PingInterval, 0)) * time.Second
-	}
-	a.bulky = a.seq.watched || len(v.before) > 1024 || r.ReturnTokenIDs && a.seq.prompt > 256 || style.wholeCalls && a.say.calls
+	a.bulky = a.bulky || len(v.before) > 1024 || r.ReturnTokenIDs && a.seq.prompt > 256 || style.wholeCalls && a.say.calls
 	return v
 }
 
@@ -120,14 +120,25 @@ func (v *chatVoice) begin(k kind) bool {
 		delta, v.close = "", "}"
 	case k == kindThought && st.thought != "" && (v.r.IncludeReasoning == nil || *v.r.IncludeReasoning):
 		delta, v.close = st.thought, `"}`
-	case k == kindName && !st.wholeCalls:
+	case k == kindName && st.noArguments != "":
 		v.choice(`"tool_calls":[{"index":0,"id":"`)
 		v.put(v.callID(st.callID))
 		v.put(`","type":"function","function":{"name":"`)
 		v.close = st.noArguments
 		return true
 	case k == kindArguments && !st.wholeCalls:
-		delta, v.close = `"tool_calls":[{"index":0,"function":{"arguments":"`, `"}}]}`
+		v.close = `"}}]}`
+		if v.held.name == "" {
+			delta = `"tool_calls":[{"index":0,"function":{"arguments":"`
+			break
+		}
+		v.choice(`"tool_calls":[{"index":0,"id":"`)
+		v.put(v.callID(st.callID))
+		v.put(`","type":"function","function":{"name":`)
+		v.value(v.held.name)
+		v.put(`,"arguments":"`)
+		v.held.name = ""
+		return true
 	case k == kindCalled && st.wholeCalls:
 		v.choice(`"content":"","tool_calls":`)
 		v.value([]object{v.call(&v.held)})
@@ -151,6 +162,7 @@ func (v *chatVoice) first() {
 	v.put("}")
 	v.put(v.after)
 	v.usageSoFar(0)
+	v.put(v.rest)
 	if v.style.tokenIDs {
 		v.put(`,"prompt_token_ids":`)
 		if v.r.ReturnTokenIDs {
@@ -182,7 +194,7 @@ func (v *chatVoice) choice(delta string) {
 // tell implements voice.
 func (v *chatVoice) tell(t token) {
 	switch {
-	case v.style.wholeCalls && (t.kind == kindName || t.kind == kindArguments):
+	case v.style.wholeCalls && (t.kind == kindName || t.kind == kindArguments), v.style.noArguments == "" && t.kind == kindName:
 		v.held.tell(t)
 	case t.kind == kindText, t.kind == kindThought && !v.sealed, t.kind == kindName, t.kind == kindArguments:
 		v.put(t.json)
@@ -211,6 +223,7 @@ func (v *chatVoice) finish(last bool) {
 	v.put("}")
 	v.put(v.after)
 	v.usageNow(last && v.style.last[0] != "")
+	v.put(v.rest)
 	if v.style.timing != nil {
 		if t := v.style.timing(v); t != nil {
 			v.put(`,"timings":`)
@@ -309,6 +322,7 @@ func (v *chatVoice) closing() {
 		}
 		v.put(v.after)
 		v.usageNow(true)
+		v.put(v.rest)
 		if !usage {
 			extras()
 		}
@@ -320,6 +334,7 @@ func (v *chatVoice) closing() {
 		v.put(v.after)
 		v.put(`,"usage":`)
 		v.value(st.usage(v))
+		v.put(v.rest)
 		extras()
 		v.pad()
 		v.seal(v.due, time.Now())

@@ -3,8 +3,6 @@ package simulator
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 )
@@ -30,12 +28,8 @@ type chatRequest struct {
 	RequestID           string          `json:"request_id"`
 	Priority            int             `json:"priority"`
 	CacheSalt           string          `json:"cache_salt"`
-	CachePrompt         *bool           `json:"cache_prompt"` // llama.cpp: false looks for nothing in the cache
-
-	ReturnMetaInfo  bool `json:"return_meta_info"`  // SGLang
-	ReturnProgress  bool `json:"return_progress"`   // llama.cpp
-	TimingsPerToken bool `json:"timings_per_token"` // llama.cpp
-	PingInterval    *int `json:"sse_ping_interval"` // llama.cpp, in seconds; below 1: none
+	ReturnMetaInfo      bool            `json:"return_meta_info"` // SGLang
+	llamacppRequest
 
 	StampEvents bool `json:"stamp_events"` // ours
 }
@@ -209,9 +203,7 @@ func (r *chatRequest) question() (*question, error) {
 		maximum: r.cap(), minTokens: r.MinTokens, ignoreEOS: r.IgnoreEOS, seed: r.Seed, stream: r.Stream, stamp: r.StampEvents,
 		priority: r.Priority, salt: r.CacheSalt, effort: r.ReasoningEffort, choice: string(r.ToolChoice),
 	}
-	if r.CachePrompt != nil && !*r.CachePrompt {
-		q.salt = fmt.Sprint(rand.Uint64())
-	}
+	r.salted(q)
 	var err error
 	if q.tools, err = openAITools(r.Tools); err != nil {
 		return nil, err

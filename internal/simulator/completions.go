@@ -38,7 +38,9 @@ func (p *completionPrompt) UnmarshalJSON(b []byte) error {
 // completionProtocol is a text completion in the style of one server: the prompt is continued, without a template.
 func completionProtocol(style chatStyle) func(*Server, *http.Request, []byte) (*question, func(*answer) voice, error) {
 	style.plain = true
-	style.id = "cmpl-"
+	if style.id == "" {
+		style.id = "cmpl-"
+	}
 	return func(_ *Server, _ *http.Request, body []byte) (*question, func(*answer) voice, error) {
 		var r completionRequest
 		if err := json.Unmarshal(body, &r); err != nil {

@@ -30,9 +30,11 @@ type protocol struct {
 	end  string        // what ends an event
 	ping time.Duration // how long a stream is silent before it says so; 0: for ever
 
-	late  bool // the header comes with the first event, not before
-	caps  bool // what does not fit the context is cut, not refused
-	lends bool // its events are small, so that answers can be lent
+	late     bool // the header comes with the first event, not before
+	heralds  bool // the header comes when the engine begins with the request: not before, and not with its first event
+	caps     bool // what does not fit the context is cut, not refused
+	shortens bool // an answer that does not fit the context is cut, but a prompt is refused
+	lends    bool // its events are small, so that answers can be lent
 
 	// early is how a stream tells an error from before it began, on a 200; nil, or empty: by its status.
 	early func(e *apiError) string

@@ -53,6 +53,15 @@ func routes() []route {
 			format: `"text":{"format":{"type":"json_schema","name":"x","schema":` + schema + `}}`, wrongModel: other,
 		}
 	}
+	messages := func(dialect string) route {
+		return route{
+			dialect: dialect, name: "messages", path: "/v1/messages", body: `{` + user + `%s}`, stream: `"stream":true`, whole: `"stream":false`, most: `"max_tokens":%d`,
+			tool: `"tools":[{"name":"get_weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]`, thought: `"thinking":{"type":"enabled","budget_tokens":2}`,
+			format: `"output_config":{"format":{"type":"json_schema","schema":` + schema + `}}`, wrongModel: other,
+		}
+	}
+	llamacppResponses, llamacppMessages := responses("llamacpp"), messages("llamacpp")
+	llamacppResponses.format, llamacppMessages.format = format, ""
 	chatTGI, chatOllama := chat("tgi"), chat("ollama")
 	chatTGI.thought = ""
 	azure := chat("azure")
@@ -65,7 +74,7 @@ func routes() []route {
 			dialect: "tgi", name: "generate", path: "/generate_stream", wholePath: "/generate", body: `{"inputs":"Once upon a time","parameters":{"details":true,"seed":7%s}}`,
 			most: `"max_new_tokens":%d`, format: `"grammar":{"type":"json","value":` + schema + `}`,
 		},
-		chat("llamacpp"), completion("llamacpp"),
+		chat("llamacpp"), completion("llamacpp"), llamacppResponses, llamacppMessages,
 		chatOllama,
 		{
 			dialect: "ollama", name: "native", path: "/api/chat", body: `{` + user + `%s}`, whole: `"stream":false`,
@@ -73,11 +82,7 @@ func routes() []route {
 		},
 		chat("openai"), completion("openai"), responses("openai"),
 		azure,
-		{
-			dialect: "anthropic", name: "messages", path: "/v1/messages", body: `{` + user + `%s}`, stream: `"stream":true`, whole: `"stream":false`, most: `"max_tokens":%d`,
-			tool: `"tools":[{"name":"get_weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]`, thought: `"thinking":{"type":"enabled","budget_tokens":2}`,
-			format: `"output_config":{"format":{"type":"json_schema","schema":` + schema + `}}`, wrongModel: other,
-		},
+		messages("anthropic"),
 		{
 			dialect: "gemini", name: "generate", path: "/v1beta/models/sim-8b:streamGenerateContent?alt=sse", wholePath: "/v1beta/models/sim-8b:generateContent",
 			body: `{"contents":[{"role":"user","parts":[{"text":"Hello there, how are you?"}]}]%s}`, most: `"generationConfig":{"seed":7,"maxOutputTokens":%d}`,
@@ -159,7 +164,7 @@ func TestDialects(t *testing.T) {
 					resp, body := r.ask(t, client, true, 3, []string{r.wrongModel})
 					section("another model", resp, body)
 				}
-				if r.dialect != "ollama" && r.dialect != "gemini" { // these cut it short
+				if r.dialect != "ollama" && r.dialect != "gemini" && r.dialect != "llamacpp" { // these cut it short
 					resp, body := r.ask(t, client, true, 3000, nil)
 					section("too long", resp, body)
 				}
@@ -294,8 +299,9 @@ func TestSeveralDialects(t *testing.T) {
 }
 
 // TestHeaderTimes tells apart the dialects that send their header at once and those that hold it until the first token.
+// llama.cpp's comes when it begins with the request, which with fixed times is at once.
 func TestHeaderTimes(t *testing.T) {
-	late := map[string]bool{"sglang": true, "llamacpp": true, "ollama": true, "openai/chat": true, "openai/completion": true, "gemini": true}
+	late := map[string]bool{"sglang": true, "ollama": true, "openai/chat": true, "openai/completion": true, "gemini": true}
 	for _, r := range routes() {
 		inBubble(t, Options{Dialect: r.dialect, FirstToken: 100 * ms, PerToken: ms}, func(t *testing.T, s *Server, client *http.Client) {
 			for _, test := range []struct {
@@ -339,8 +345,8 @@ func TestPings(t *testing.T) {
 		dialect, fields, ping string
 		want                  int
 	}{
-		{"llamacpp", "", ":\n\n", 1}, // of 40 s, but none before the first token
-		{"llamacpp", `"sse_ping_interval":9,`, ":\n\n", 4},
+		{"llamacpp", "", ":\n\n", 1 + 1}, // of 40 s each
+		{"llamacpp", `"sse_ping_interval":9,`, ":\n\n", 4 + 4},
 		{"llamacpp", `"sse_ping_interval":-1,`, ":\n\n", 0},
 		{"tgi", "", ":\n\n", 2 + 2},
 		{"anthropic", "", "event: ping\n", 1 + 2 + 2},
@@ -366,21 +372,24 @@ func TestProgress(t *testing.T) {
 	o := roundEngine()
 	o.Dialect, o.MaxRunning = "llamacpp", 1
 	inBubble(t, o, func(t *testing.T, s *Server, client *http.Client) {
-		first := ask(t, client, "first", hello(`"stream":true,"max_tokens":2,`)) // its header comes after 12 ms
 		begin := time.Now()
+		first := ask(t, client, "first", hello(`"stream":true,"max_tokens":2,`)) // it takes 12 + 11 ms
+		if got := time.Since(begin); got != 0 {
+			t.Errorf("the header came after %v; want it at once, for there is a slot", got)
+		}
 		second := ask(t, client, "second", hello(`"stream":true,"max_tokens":2,"return_progress":true,`))
-		if got := time.Since(begin); got != 11*ms {
-			t.Errorf("the header came after %v; want 11ms, when the slot became free", got)
+		if got := time.Since(begin); got != 23*ms {
+			t.Errorf("the header came after %v; want 23ms, when the slot became free", got)
 		}
 		all := readEvents(t, second, begin)
 		for i, want := range []struct {
 			at   time.Duration
 			data string
 		}{
-			{11 * ms, `"prompt_progress":{"total":16,"cache":0,"processed":0,"time_ms":0}`},
-			{23 * ms, `"prompt_progress":{"total":16,"cache":0,"processed":16,"time_ms":12}`},
-			{23 * ms, `"role":"assistant"`},
-			{23 * ms, `"delta":{"content":"`},
+			{23 * ms, `"prompt_progress":{"total":16,"cache":0,"processed":0,"time_ms":0}`},
+			{35 * ms, `"prompt_progress":{"total":16,"cache":0,"processed":16,"time_ms":12}`},
+			{35 * ms, `"role":"assistant"`},
+			{35 * ms, `"delta":{"content":"`},
 		} {
 			if all[i].at != want.at || !strings.Contains(all[i].data, want.data) {
 				t.Errorf("event %d came at %v: %s; want at %v %s", i, all[i].at, all[i].data, want.at, want.data)

@@ -22,6 +22,25 @@ func (e *events) open(beginning string) {
 	e.buf = append(e.buf, beginning...)
 }
 
+// named starts an event with a name, which its object has too, as its type.
+func (e *events) named(name string) {
+	e.open("event: ")
+	e.put(name)
+	e.put("\ndata: {\"type\":\"")
+	e.put(name)
+	e.put(`"`)
+}
+
+// members appends members to the event under way.
+func (e *events) members(all object) {
+	for _, m := range all {
+		e.put(",")
+		e.value(m.key)
+		e.put(":")
+		e.value(m.value)
+	}
+}
+
 // put appends to the event under way.
 func (e *events) put(text string) { e.buf = append(e.buf, text...) }
 

@@ -66,7 +66,7 @@ func TestMetricsComeWhenTheServersCount(t *testing.T) {
 			100 * ms: {
 				{"llamacpp:prompt_tokens_total", "", 48}, {"llamacpp:prompt_seconds_total", "", .036}, {"llamacpp:tokens_predicted_total", "", 6},
 				{"llamacpp:tokens_predicted_seconds_total", "", .033}, {"llamacpp:n_decode_total", "", 6}, {"llamacpp:n_tokens_max", "", 18},
-				{"llamacpp:prompt_tokens_seconds", "", 48 / .036}, {"llamacpp:n_busy_slots_per_decode", "", 1}, {"llamacpp:requests_deferred", "", 0},
+				{"llamacpp:prompt_tokens_seconds", "", 1333.33}, {"llamacpp:predicted_tokens_seconds", "", 90.9091}, {"llamacpp:prompt_tokens_cached_total", "", 0}, {"llamacpp:n_busy_slots_per_decode", "", 1}, {"llamacpp:requests_deferred", "", 0},
 			},
 		}},
 	} {

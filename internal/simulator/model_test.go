@@ -19,7 +19,9 @@ func TestPrefixCacheIsTold(t *testing.T) {
 		{"vllm", "/v1/chat/completions", `"prompt_tokens_details":{"cached_tokens":%d}`},
 		{"sglang", "/v1/chat/completions", `"prompt_tokens_details":{"cached_tokens":%d}`},
 		{"openai", "/v1/chat/completions", `"prompt_tokens_details":{"cached_tokens":%d,`},
+		{"llamacpp", "/v1/chat/completions", `"prompt_tokens_details":{"cached_tokens":%[1]d}},`},
 		{"llamacpp", "/v1/chat/completions", `"timings":{"cache_n":%d,`},
+		{"llamacpp", "/v1/messages", `"cache_read_input_tokens":%d,`},
 		{"anthropic", "/v1/messages", `"cache_read_input_tokens":%d,`},
 	} {
 		o := roundEngine()

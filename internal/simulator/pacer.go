@@ -54,7 +54,7 @@ func (e *pacer) submit(s *sequence) error {
 	p.due = start.add(e.set.slowed(e.set.firstToken, start, p.slow))
 	e.obs.asked(s)
 	s.schedule(start, 0)
-	s.read(start, 0)
+	s.begin(start, 0)
 	e.obs.scheduled(s, start)
 	heap.Push(&e.due, p)
 	e.held += s.prompt

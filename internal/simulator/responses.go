@@ -153,15 +153,6 @@ func (v *responsesVoice) header(h http.Header) {
 	}
 }
 
-// named starts an event.
-func (v *responsesVoice) named(name string) {
-	v.open("event: ")
-	v.put(name)
-	v.put("\ndata: {\"type\":\"")
-	v.put(name)
-	v.put(`"`)
-}
-
 // numbered ends an event with its number, and seals it.
 func (v *responsesVoice) numbered() {
 	v.put(`,"sequence_number":`)
@@ -173,12 +164,7 @@ func (v *responsesVoice) numbered() {
 // event makes an event.
 func (v *responsesVoice) event(name string, members object) {
 	v.named(name)
-	for _, m := range members {
-		v.put(",")
-		v.value(m.key)
-		v.put(":")
-		v.value(m.value)
-	}
+	v.members(members)
 	v.numbered()
 }
 

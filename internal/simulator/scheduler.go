@@ -279,8 +279,7 @@ func (e *scheduler) admit(at instant, budget int) {
 		if first && e.loads.end > s.arrival {
 			s.loaded(e.loads.begin, min(e.loads.end, at))
 		}
-		s.read(at, min(m.computed, s.prompt))
-		if s.watched {
+		if s.begin(at, min(m.computed, s.prompt)) {
 			e.watching = append(e.watching, s)
 		}
 		if first {

@@ -32,6 +32,7 @@ type sequence struct {
 	prefix   []uint64 // names of the full blocks of its prompt, where the engine has a prefix cache
 	endless  bool     // makes tokens until it is aborted
 	watched  bool     // somebody wants to know how far its prompt has been read
+	heralded bool     // somebody wants to know when that begins
 	slow     float64  // factor on the steps it takes part in; 0 and 1: none
 	arrival  instant  // when the request had been read
 	wall     time.Time
@@ -127,23 +128,27 @@ func (s *sequence) tokens() int {
 	return s.made
 }
 
-// read notes how far its prompt has been read, if anybody wants to know.
-func (s *sequence) read(at instant, tokens int) {
-	if !s.watched {
-		return
+// begin notes that its prompt begins to be read, of which so many tokens are in the cache, and reports whether anybody wants
+// to know.
+func (s *sequence) begin(at instant, cached int) bool {
+	if s.watched || s.heralded {
+		s.note(progress{at, cached})
+		return true
 	}
-	s.mu.Lock()
-	s.readings = append(s.readings, progress{at, tokens})
-	s.mu.Unlock()
+	return false
 }
 
-// takeReadings moves what was noted of the reading of its prompt to into.
-func (s *sequence) takeReadings(into []progress) []progress {
+// read notes how far its prompt has been read, if anybody wants to know.
+func (s *sequence) read(at instant, tokens int) {
+	if s.watched {
+		s.note(progress{at, tokens})
+	}
+}
+
+func (s *sequence) note(p progress) {
 	s.mu.Lock()
-	into = append(into[:0], s.readings...)
-	s.readings = s.readings[:0]
+	s.readings = append(s.readings, p)
 	s.mu.Unlock()
-	return into
 }
 
 // pushed is what became of a sequence by one more token.
@@ -213,11 +218,28 @@ func (s *sequence) end(why finishReason) bool {
 // take moves the due times of all waiting tokens to into, and says whether and why the sequence has ended.
 func (s *sequence) take(into []instant) ([]instant, finishReason) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.takePending(into)
+}
+
+func (s *sequence) takePending(into []instant) ([]instant, finishReason) {
 	into = append(into[:0], s.pending...)
 	s.pending = s.pending[:0]
-	ended := s.ended
-	s.mu.Unlock()
-	return into, ended
+	return into, s.ended
+}
+
+// takeNext moves what was noted of the reading of its prompt to readings, and does as take only where there is nothing of that:
+// whoever is told of the reading is told of it before the tokens.
+func (s *sequence) takeNext(into []instant, readings []progress) ([]instant, []progress, finishReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	readings = append(readings[:0], s.readings...)
+	s.readings = s.readings[:0]
+	if len(readings) > 0 {
+		return into[:0], readings, ""
+	}
+	into, ended := s.takePending(into)
+	return into, readings, ended
 }
 
 // sent notes that a token was written.

@@ -13,20 +13,44 @@ func (a *answer) stream() {
 		}
 		return
 	}
-	if !a.p.late && a.head() != nil {
-		return
-	}
-	a.voice.opening()
-	if a.flush() != nil {
-		return
-	}
 	st := &streaming{answer: a}
-	if err := st.tokens(); err == errDead {
+	if err := st.all(); err == errDead {
 		panic(http.ErrAbortHandler) // the connection breaks off
-	} else if err != nil {
-		return
 	}
-	st.end() //nolint:errcheck // the client went away
+}
+
+// all sends everything. Its error but errDead says that the client went away or that the answer is over otherwise.
+func (st *streaming) all() error {
+	if st.p.heralds {
+		if err := st.begins(); err != nil {
+			return err
+		}
+	}
+	if !st.p.late && !st.headed {
+		if err := st.head(); err != nil {
+			return err
+		}
+	}
+	st.voice.opening()
+	if err := st.flush(); err != nil {
+		return err
+	}
+	if err := st.tokens(); err != nil {
+		return err
+	}
+	return st.end()
+}
+
+// begins waits until the engine begins with the request: nothing of it is known before that. With fixed times that is told in
+// advance.
+func (st *streaming) begins() error {
+	if err := st.await(st.every(), st.onSilence); err != nil {
+		return err
+	}
+	if left := st.readings[0].at.sub(st.s.clock.now()); left > 0 {
+		return st.pause(left)
+	}
+	return nil
 }
 
 // head sends the header of a stream.
@@ -71,7 +95,9 @@ func (st *streaming) tokens() error {
 	}
 	for {
 		for _, p := range st.readings {
-			st.voice.(reader).reading(p)
+			if r, ok := st.voice.(reader); ok {
+				r.reading(p)
+			}
 			if err := st.flush(); err != nil {
 				return err
 			}
@@ -98,7 +124,7 @@ func (st *streaming) every() time.Duration {
 	switch {
 	case st.plan.keepAlive > 0 && st.made == 0:
 		return st.plan.keepAlive
-	case st.p.late && !st.headed:
+	case (st.p.late || st.p.heralds) && !st.headed:
 		return 0
 	}
 	return st.ping

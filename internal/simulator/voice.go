@@ -34,7 +34,7 @@ type voice interface {
 
 // reader is a voice that tells of the reading of the prompt.
 type reader interface {
-	// reading makes an event that tells how far the prompt has been read.
+	// reading makes an event that tells how far the prompt has been read, where that was asked for.
 	reading(p progress)
 }
 

@@ -108,7 +108,7 @@ type anthropicDecoder struct {
 
 // Decode implements Decoder.
 func (d *anthropicDecoder) Decode(f Frame, ev *Event) error {
-	kind, err := d.document(f.Data, ev)
+	kind, err := d.document(f.Data, f.Name, ev)
 	if err != nil {
 		return err
 	}
@@ -121,15 +121,16 @@ func (d *anthropicDecoder) Decode(f Frame, ev *Event) error {
 
 // DecodeWhole implements Decoder.
 func (d *anthropicDecoder) DecodeWhole(body []byte, ev *Event) error {
-	if _, err := d.document(body, ev); err != nil {
+	if _, err := d.document(body, nil, ev); err != nil {
 		return err
 	}
 	ev.Done = true
 	return nil
 }
 
-// document reads an event or a whole message: the latter has its content and its stop reason where an event has none.
-func (d *anthropicDecoder) document(doc []byte, ev *Event) (kind []byte, err error) {
+// document reads an event, of which name is what its frame says, or a whole message: the latter has its content and its stop reason
+// where an event has none.
+func (d *anthropicDecoder) document(doc, name []byte, ev *Event) (kind []byte, err error) {
 	ev.Reset()
 	c := cursor{b: doc}
 	if c.peek() != '{' || !utf8.Valid(doc) {
@@ -171,7 +172,11 @@ func (d *anthropicDecoder) document(doc []byte, ev *Event) (kind []byte, err err
 	if !c.end() {
 		return nil, malformed(doc)
 	}
-	if ev.Err = said.inner; ev.Err == nil && string(kind) == "error" {
+	failed := string(kind) == "error"
+	if !failed && string(name) == "error" { // llama.cpp: the type is the error's own
+		failed, said.class = true, kind
+	}
+	if ev.Err = said.inner; ev.Err == nil && failed {
 		if ev.Err = said.err(); ev.Err == nil {
 			ev.Err = newServerError("an error without a message", "error", 0)
 		}
