@@ -73,6 +73,7 @@ func (r *Ramp) plan(l *Lane) (parts []planned) {
 		}
 		hold(s.Spike.Base.Value(), s.Spike.Every)
 	case s.Soak != nil:
+		parts = append(parts, planned{to: s.Soak.Load.Value(), length: SoakRise, mix: l.Mix})
 		hold(s.Soak.Load.Value(), s.Soak.For)
 	case s.Search != nil:
 		parts = append(parts, planned{from: s.Search.To.Value(), to: s.Search.To.Value(), mix: l.Mix})
@@ -164,22 +165,26 @@ func (w *warner) peak(r *Ramp, target string) (perMinute, perHour float64) {
 		if l.Target != target || !l.Open() {
 			continue
 		}
-		var highest, tokens float64
+		var highest, tokens, ofPart float64 // ofPart: tokens of the part that asks for the most of them within an hour
 		var length time.Duration
 		for _, part := range r.plan(l) {
 			highest = max(highest, 60*part.from, 60*part.to)
+			asked := 0.0
 			for name, weight := range part.mix {
-				tokens += part.requests() * weight / total(part.mix) * float64(w.config.Probes[name].MaxOutputTokens)
+				asked += part.requests() * weight / total(part.mix) * float64(w.config.Probes[name].MaxOutputTokens)
 			}
+			tokens += asked
+			ofPart = max(ofPart, asked*hourOf(part.length))
 			length += part.length
 		}
-		if length > time.Hour {
-			tokens *= float64(time.Hour) / float64(length)
-		}
+		tokens = max(tokens*hourOf(length), ofPart)
 		perMinute, perHour = perMinute+highest, perHour+tokens
 	}
 	return perMinute, perHour
 }
+
+// hourOf is which share of a time an hour is; of a shorter one it is all.
+func hourOf(d time.Duration) float64 { return float64(time.Hour) / float64(max(d, time.Hour)) }
 
 func total(mix map[string]float64) (sum float64) {
 	for _, weight := range mix {

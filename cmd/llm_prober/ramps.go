@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/llmprober/llm_prober/alerts"
 	"github.com/llmprober/llm_prober/collector"
 	"github.com/llmprober/llm_prober/collector/gpu"
 	"github.com/llmprober/llm_prober/config"
@@ -350,13 +351,14 @@ type rampEvents struct {
 // Planned implements cron.Events.
 func (e rampEvents) Planned(name string, next time.Time) { e.r.metrics.Next(name, next) }
 
-// Missed implements cron.Events.
+// Missed implements cron.Events. The line in the log is all that the log says of it; of several occasions it names the last.
 func (e rampEvents) Missed(name string, reason cron.Reason, nominal ...time.Time) {
 	for range nominal {
 		e.r.metrics.Missed(name, string(reason))
 	}
 	e.r.setLost(name, missedRun{nominal[len(nominal)-1], reason})
-	e.r.d.logger.Warn("ramp missed", "ramp", name, "reason", reason, "times", len(nominal), "last", nominal[len(nominal)-1])
+	e.r.d.logger.Warn("ramp missed", "ramp", name, "nominal", nominal[len(nominal)-1], "occasions", len(nominal), "reason", reason,
+		"runbook", alerts.DefaultRunbookURL+"/LLMRampMissed.md")
 }
 
 // ClaimedElsewhere implements cron.Events.
@@ -364,8 +366,5 @@ func (e rampEvents) ClaimedElsewhere(name string, nominal time.Time) {
 	e.r.d.logger.Info("ramp is run by another prober", "ramp", name, "nominal", nominal)
 }
 
-// Panicked implements cron.Events.
-func (e rampEvents) Panicked(name string, _ time.Time, _ record.Trigger, v any) {
-	e.r.setLive(name, nil)
-	e.r.d.logger.Error("ramp panicked", "ramp", name, "panic", v)
-}
+// Panicked implements cron.Events. The scheduler has it in the log, with the stack.
+func (e rampEvents) Panicked(name string, _ time.Time, _ record.Trigger, _ any) { e.r.setLive(name, nil) }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +21,7 @@ import (
 )
 
 const withRamps = `
-global: {degraded_after: 1s}
+global: {degraded_after: 5s}
 probes:
   fast: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s}
 targets:
@@ -156,6 +159,22 @@ func TestRampIsStopped(t *testing.T) {
 	}
 	if len(infos) != 3 || infos[0].Verdict != record.CutShort {
 		t.Errorf("records %+v; want three, the newest cut short by the shutdown", infos)
+	}
+}
+
+// TestRampMissedInLog has one line for what a ramp has missed, with all that is to be known of it.
+func TestRampMissedInLog(t *testing.T) {
+	var log bytes.Buffer
+	d, err := newDaemon(slog.New(slog.NewTextHandler(&log, nil)), daemonOptions{storage: storageFlags{path: t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.shutdown(t.Context(), 0)
+	rampEvents{r: d.ramps}.Missed("hand", cron.Busy, time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC), time.Date(2026, 3, 2, 2, 0, 0, 0, time.UTC))
+	const want = ` level=WARN msg="ramp missed" ramp=hand nominal=2026-03-02T02:00:00.000Z occasions=2 reason=busy ` +
+		"runbook=https://github.com/llmprober/llm_prober/blob/main/docs/runbooks/LLMRampMissed.md\n"
+	if _, got, _ := strings.Cut(log.String(), " "); " "+got != want {
+		t.Errorf("the log has %q; want%q", got, want)
 	}
 }
 

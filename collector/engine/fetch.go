@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/llmprober/llm_prober/prober/printable"
+	"github.com/llmprober/llm_prober/prober/transport"
 	"github.com/llmprober/llm_prober/prober/wire"
 )
 
@@ -31,8 +32,11 @@ func fetch(ctx context.Context, client *http.Client, url string, buf *bytes.Buff
 
 	resp, err := client.Do(req)
 	if err != nil {
-		if timedOut(err) {
+		switch {
+		case timedOut(err):
 			return fail(reasonTimeout, "%w", err)
+		case transport.IsShortage(err):
+			return fail(reasonUnsent, "%w", err)
 		}
 		return fail(reasonConnect, "%w", err)
 	}
@@ -44,7 +48,7 @@ func fetch(ctx context.Context, client *http.Client, url string, buf *bytes.Buff
 	case s >= 400:
 		return fail(reasonClientError, "HTTP status %s%s", resp.Status, said(resp))
 	case s >= 300:
-		return fail(reasonRedirect, "HTTP status %s, to %q", resp.Status, resp.Header.Get("Location"))
+		return fail(reasonRedirect, "HTTP status %s%s", resp.Status, leads(resp))
 	default:
 		return fail(reasonMalformed, "HTTP status %s", resp.Status)
 	}
@@ -69,6 +73,21 @@ func said(resp *http.Response) string {
 		return ": " + text
 	}
 	return ""
+}
+
+// leads says where a redirect leads, as the cure: often a slash at the end is all that lacks. Credentials and a query, which metrics_url
+// cannot have, are left out. The path is shown decoded, so that a secret in it is recognised however the answer wrote it.
+func leads(resp *http.Response) string {
+	const shown = 300
+	to, err := resp.Location()
+	if err != nil {
+		return ""
+	}
+	text := ": this redirect is not followed"
+	if to.Host != "" && (to.Scheme == "http" || to.Scheme == "https") {
+		text += "; if the metrics are at " + printable.Line(to.Scheme+"://"+to.Host+to.Path, shown) + ", write that as metrics_url"
+	}
+	return text
 }
 
 func timedOut(err error) bool {

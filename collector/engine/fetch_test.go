@@ -11,8 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +22,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/llmprober/llm_prober/prober/redaction"
 )
 
 // gathered is what a collector serves, as "name{value of its label}", target and histograms' buckets left out.
@@ -91,6 +95,46 @@ func TestFailuresSayWhatTheServerSays(t *testing.T) {
 	}
 }
 
+// A redirect says where it leads, for that to be written down, and nothing of what else the answer has put there.
+func TestRedirectsSayWhereTheyLead(t *testing.T) {
+	const engine, secret = "http://engine:8000", `zq00xksecret/+"&<`
+	for _, c := range []struct{ name, location, want string }{
+		{"a slash that lacks", engine + "/metrics/", ": this redirect is not followed; if the metrics are at http://engine:8000/metrics/, write that as metrics_url"},
+		{"a path alone", "/metrics/", ": this redirect is not followed; if the metrics are at http://engine:8000/metrics/, write that as metrics_url"},
+		{"TLS", "https://engine/metrics", ": this redirect is not followed; if the metrics are at https://engine/metrics, write that as metrics_url"},
+		{"credentials", "http://me:hunter2@engine/m?key=hunter2&a=b#hunter2", ": this redirect is not followed; if the metrics are at http://engine/m, write that as metrics_url"},
+		{"a secret as it is", "/x/" + secret, ": this redirect is not followed; if the metrics are at " + engine + "/x/<secret>, write that as metrics_url"},
+		{"a secret in signs", "/x/zq00xk%73ecret%2F+%22&%3c", ": this redirect is not followed; if the metrics are at " + engine + "/x/<secret>, write that as metrics_url"},
+		{"signs that are not shown", "/m%1b%5b31m%0a%E2%80%AEx", ": this redirect is not followed; if the metrics are at http://engine:8000/m [31m x, write that as metrics_url"},
+		{"too much", "/" + strings.Repeat("na", 1000), ": this redirect is not followed; if the metrics are at " + engine + "/" + strings.Repeat("na", 140) + "n…, write that as metrics_url"},
+		{"no web address", "mailto:hunter2@engine", ": this redirect is not followed"},
+		{"nowhere", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client := &http.Client{
+				Transport: responds(func(r *http.Request) *http.Response {
+					header := http.Header{}
+					if c.location != "" {
+						header.Set("Location", c.location)
+					}
+					return &http.Response{StatusCode: 307, Status: "307 Temporary Redirect", Header: header, Body: http.NoBody, Request: r}
+				}),
+				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			}
+			err := fetch(t.Context(), client, engine+"/metrics", new(bytes.Buffer))
+			err = redaction.Of(secret).Error(err) // as it is logged
+			if want := "HTTP status 307 Temporary Redirect" + c.want; err == nil || err.Error() != want || reasonOf(err) != reasonRedirect {
+				t.Errorf("fetch() = %v; want %s", err, want)
+			}
+		})
+	}
+}
+
+// responds is a server of whole responses.
+type responds func(*http.Request) *http.Response
+
+func (s responds) RoundTrip(r *http.Request) (*http.Response, error) { return s(r), nil }
+
 // Each way in which a fetch can fail has its reason.
 func TestFailures(t *testing.T) {
 	serve := func(h http.HandlerFunc) func(*testing.T) (string, *http.Client) {
@@ -109,6 +153,14 @@ func TestFailures(t *testing.T) {
 	body := func(text string) func(*testing.T) (string, *http.Client) {
 		return serve(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
 	}
+	short := func(call string, errno syscall.Errno) func(*testing.T) (string, *http.Client) {
+		return func(*testing.T) (string, *http.Client) {
+			return "http://127.0.0.1:1", &http.Client{Transport: &http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
+				to := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
+				return nil, &net.OpError{Op: "dial", Net: network, Addr: to, Err: os.NewSyscallError(call, errno)}
+			}}}
+		}
+	}
 	for _, c := range []struct {
 		name, want string
 		server     func(*testing.T) (url string, client *http.Client)
@@ -122,6 +174,9 @@ func TestFailures(t *testing.T) {
 			l.Close()
 			return "http://" + l.Addr().String(), new(http.Client)
 		}},
+		{name: "no file descriptor", want: reasonUnsent, server: short("socket", syscall.EMFILE)},
+		{name: "no port", want: reasonUnsent, server: short("connect", syscall.EADDRNOTAVAIL)},
+		{name: "a connection that the kernel gives up", want: reasonTimeout, server: short("connect", syscall.ETIMEDOUT)},
 		{name: "TLS that the client does not trust", want: reasonConnect, server: func(t *testing.T) (string, *http.Client) {
 			s := httptest.NewUnstartedServer(http.NotFoundHandler())
 			s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)

@@ -10,6 +10,7 @@ import (
 // The reasons why a fetch fails, the values of the label of NameScrapeFailures.
 const (
 	reasonConnect      = "connect"
+	reasonUnsent       = "prober_resources" // as of a probe that is skipped
 	reasonTimeout      = "timeout"
 	reasonCut          = "cut"
 	reasonRedirect     = "http_3xx"
@@ -25,7 +26,7 @@ const (
 // Reasons lists why a fetch can fail.
 func Reasons() []string {
 	return []string{
-		reasonConnect, reasonTimeout, reasonCut, reasonRedirect, reasonClientError, reasonServerError,
+		reasonConnect, reasonUnsent, reasonTimeout, reasonCut, reasonRedirect, reasonClientError, reasonServerError,
 		reasonTooLarge, reasonMalformed, reasonUnrecognised, reasonNotAnEngine, reasonDestructive,
 	}
 }
@@ -34,9 +35,11 @@ func reasonsNote() string {
 	return `| reason | what happened |
 |---|---|
 | ` + "`connect`" + ` | the name, the connection or its TLS failed, or the connection was lost before an answer began |
+| ` + "`prober_resources`" + ` | the prober's own machine had no file descriptor, port or memory for the connection, which says nothing of the engine |
 | ` + "`timeout`" + ` | the answer was not complete in time |
 | ` + "`cut`" + ` | the answer broke off |
-| ` + "`http_3xx`, `http_4xx`, `http_5xx`" + ` | the status was not 200 |
+| ` + "`http_3xx`" + ` | a redirect that is not followed: ` + "`http`" + ` has no ` + "`follow_redirects`" + `, or it leads to another origin. The log says where it leads |
+| ` + "`http_4xx`, `http_5xx`" + ` | the status was not 200 |
 | ` + "`too_large`" + ` | the page is above 16 MiB |
 | ` + "`malformed`" + ` | the answer is not a metrics page |
 | ` + "`unrecognised`" + ` | a metrics page, but of no engine known here, not of the configured one, or with nothing that ` + "`match`" + ` leaves |

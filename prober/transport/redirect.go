@@ -46,10 +46,11 @@ type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // KeepTokenOrigin returns dial for the client of a configuration that asks the URL to: one that connects to nobody but
 // the host of to and that of the configuration's OAuth 2.0 tokens, for the client that fetches these follows redirects,
 // and sends the client's secret along. Without OAuth 2.0 it is dial itself; so it is where there is a proxy, which is all
-// that is connected to: what it may reach is for the proxy to say.
+// that is connected to: what it may reach is for the proxy to say. A nil dial is a net.Dialer's, with an ErrShortage where a
+// lookup fails for one.
 func KeepTokenOrigin(cfg commoncfg.HTTPClientConfig, to string, dial DialFunc) DialFunc {
 	if dial == nil {
-		dial = new(net.Dialer).DialContext
+		dial = newDial(new(net.Resolver))
 	}
 	if cfg.OAuth2 == nil || cfg.Proxy() != nil || cfg.OAuth2.Proxy() != nil {
 		return dial

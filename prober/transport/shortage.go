@@ -17,6 +17,10 @@ func shortages() []syscall.Errno {
 	return []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 }
 
+// IsShortage reports whether a request of another client than this package's failed for what an ErrShortage is: with net/http's it
+// is told best where the client dials with what KeepTokenOrigin returns.
+func IsShortage(err error) bool { return errors.Is(shortage(err), ErrShortage) }
+
 // shortage makes an ErrShortage of an error that is this machine's own doing. Any other is returned as it is.
 func shortage(err error) error {
 	lookup, ok := errors.AsType[*net.DNSError](err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -41,6 +42,9 @@ func TestShortage(t *testing.T) {
 			got := shortage(tt.err)
 			if errors.Is(got, ErrShortage) != tt.want || !errors.Is(got, tt.err) {
 				t.Errorf("shortage(%v) = %v; want a shortage: %t", tt.err, got, tt.want)
+			}
+			if err := (&url.Error{Op: "Get", URL: "http://llm", Err: tt.err}); IsShortage(err) != tt.want {
+				t.Errorf("IsShortage(%v) = %t; want %t", err, !tt.want, tt.want)
 			}
 		})
 	}

@@ -9,12 +9,6 @@ import (
 // settledAfter is how long after the latest beginning of an occasion it is certain who has claimed it.
 const settledAfter = claimWithin
 
-// missed reports occasions of a ramp that have no run, and will have none.
-func (s *Scheduler) missed(name string, reason Reason, nominal ...time.Time) {
-	s.opts.Logger.Warn("A ramp was not run.", "ramp", name, "reason", string(reason), "occasions", len(nominal), "last", nominal[len(nominal)-1])
-	s.opts.Events.Missed(name, reason, nominal...)
-}
-
 // missedLocked reports occasions of a ramp, in their order, that have no run here. Where there are other probers they may
 // have one there: then it is reported once that is known.
 func (s *Scheduler) missedLocked(t *task, reason Reason, occasions ...occasion) {
@@ -25,7 +19,7 @@ func (s *Scheduler) missedLocked(t *task, reason Reason, occasions ...occasion) 
 	switch {
 	case len(nominal) == 0:
 	case s.opts.Claims == nil:
-		s.missed(t.entry.Name, reason, nominal...)
+		s.opts.Events.Missed(t.entry.Name, reason, nominal...)
 	default:
 		now := wall()
 		known := Latest(nominal[len(nominal)-1], t.entry.Jitter).Add(s.settled)
@@ -58,7 +52,7 @@ func (s *Scheduler) missedByAll(ctx context.Context, name string, reason Reason,
 		return
 	case err != nil:
 		s.opts.Logger.Error("Whether other probers ran a ramp is not known.", "ramp", name, "reason", string(reason), "occasions", len(nominal), "err", err)
-		s.missed(name, ClaimFailed, nominal...)
+		s.opts.Events.Missed(name, ClaimFailed, nominal...)
 		return
 	}
 	ours, theirs := map[int64]bool{}, map[int64]bool{} // by Unix time
@@ -83,6 +77,6 @@ func (s *Scheduler) missedByAll(ctx context.Context, name string, reason Reason,
 		return ours[n.Unix()] // before the clock was set back
 	})
 	if len(nominal) > 0 {
-		s.missed(name, reason, nominal...)
+		s.opts.Events.Missed(name, reason, nominal...)
 	}
 }

@@ -438,15 +438,14 @@ func (s *Scheduler) claim(ctx context.Context, r *run) (ours bool) {
 		return false
 	case err != nil:
 		s.opts.Logger.Error("A ramp could not be claimed, so it is not run.", "ramp", r.entry.Name, "nominal", r.nominal, "err", err)
-		s.missed(r.entry.Name, ClaimFailed, r.nominal)
+		s.opts.Events.Missed(r.entry.Name, ClaimFailed, r.nominal)
 		return false
 	case !ours:
-		s.opts.Logger.Info("Another prober runs a ramp.", "ramp", r.entry.Name, "nominal", r.nominal)
 		s.opts.Events.ClaimedElsewhere(r.entry.Name, r.nominal)
 		return false
 	}
 	if now := wall(); now.After(Latest(r.nominal, r.entry.Jitter)) { // suspended meanwhile; what is ours nobody else runs
-		s.missed(r.entry.Name, Late, r.nominal)
+		s.opts.Events.Missed(r.entry.Name, Late, r.nominal)
 		return false
 	}
 	s.mu.Lock()

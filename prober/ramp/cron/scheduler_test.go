@@ -1,9 +1,11 @@
 package cron
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -114,6 +116,22 @@ func (claimFunc) Claimed(context.Context, string, time.Time) ([]Claimed, error) 
 
 func night(name, target string) Entry {
 	return Entry{Name: name, Targets: []string{target}, Schedule: "0 2 * * *"}
+}
+
+// What is missed is the Events' to say: they know what to look at, and the log need not have it twice.
+func TestMissedIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s, d := start(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, night("soak", "chat"))
+		if err := s.Pause("soak", true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Hour)
+		d.want(t, "01-01T02:00:00 soak missed paused 1")
+		if log.Len() > 0 {
+			t.Errorf("the log has %q; want nothing", &log)
+		}
+	})
 }
 
 func TestRuns(t *testing.T) {
