@@ -106,7 +106,7 @@ func check(t testing.TB, r *prober.Result) {
 func TestOutcomes(t *testing.T) {
 	base := simulated(t, simulator.Options{FirstToken: 5 * time.Millisecond, PerToken: time.Millisecond})
 	// One short limit each: on a busy machine another one might be met first.
-	firstToken, idle := prober.Limits{FirstToken: 150 * time.Millisecond}, prober.Limits{Idle: time.Second}
+	firstToken, idle := prober.Limits{FirstToken: time.Second}, prober.Limits{Idle: time.Second}
 	total := prober.Limits{Total: 400 * time.Millisecond}
 	tests := []struct {
 		name   string
@@ -132,7 +132,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "429, not streamed", fault: "rate_limited=7", whole: true, want: prober.RateLimited},
 		{name: "500", fault: "internal_error", want: prober.HTTP5xx, err: "HTTP 500"},
 		{name: "503", fault: "overloaded", want: prober.Overloaded, err: "HTTP 503"},
-		{name: "hung before the header", fault: "hang_before_headers", limits: firstToken, want: prober.TimeoutFirstToken, err: "150ms"},
+		{name: "hung before the header", fault: "hang_before_headers", limits: firstToken, want: prober.TimeoutFirstToken, err: "1s"},
 		{name: "hung after the header", fault: "hang_after_headers", limits: firstToken, want: prober.TimeoutFirstToken, err: "HTTP 200"},
 		{name: "hung, not streamed", fault: "hang_after_headers", whole: true, limits: total, want: prober.TimeoutTotal, err: "400ms"},
 		{name: "stalled", fault: "stall=1h@4", limits: idle, want: prober.TimeoutIdle, err: "after 4 content events", chunks: 4},
@@ -244,7 +244,7 @@ func TestConnectionFailures(t *testing.T) {
 		want      prober.Outcome
 	}{
 		{"refused", "http://" + refusing + "/v1", prober.Connect},
-		{"no such name", "http://no-such-host.invalid/v1", prober.DNS},
+		{"no such name", "http://no-such-host.invalid./v1", prober.DNS}, // in no domain that the resolver searches, either,
 		{"hung up before the header", "http://" + hangUp.Addr().String() + "/v1", prober.Connect},
 		{"unknown authority", secure.URL + "/v1", prober.TLS},
 		{"TLS to a plain server", "https://" + hangUp.Addr().String() + "/v1", prober.TLS},
@@ -331,27 +331,33 @@ func TestCanceledIsNoFailure(t *testing.T) {
 }
 
 // TestKnownTimes measures a server whose times are set. The tolerance is the machine's noise; bench/accuracy measures the error.
+// What disturbs one measurement of a busy machine does not disturb five of them, one after the other.
 func TestKnownTimes(t *testing.T) {
 	base := simulated(t, simulator.Options{FirstToken: 100 * time.Millisecond, PerToken: 20 * time.Millisecond})
-	r := ask(t, t.Context(), base, nil, prober.Request{Call: wire.Call{Stream: true, MaxOutputTokens: 50}})
-	check(t, r)
-	ttft, ok := r.TTFT()
-	if !ok {
-		t.Fatalf("no TTFT: %s (%v)", r.Outcome, r.Err)
+	var off []string
+	for range 5 {
+		r := ask(t, t.Context(), base, nil, prober.Request{Call: wire.Call{Stream: true, MaxOutputTokens: 50}})
+		check(t, r)
+		ttft, ok := r.TTFT()
+		if !ok {
+			t.Fatalf("no TTFT: %s (%v)", r.Outcome, r.Err)
+		}
+		tpot, _ := prober.TPOT(r)
+		if r.OutputTokens != 50 || len(r.Chunks) != 50 {
+			t.Errorf("%d tokens in %d chunks; want 50 in 50", r.OutputTokens, len(r.Chunks))
+		}
+		if !r.Timeline.FirstEvent.Equal(r.Timeline.FirstToken) && r.Timeline.FirstEvent.After(r.Timeline.FirstToken) {
+			t.Error("first event after the first token")
+		}
+		if ttft < 100*time.Millisecond {
+			t.Errorf("TTFT = %v; want 100ms and a little", ttft)
+		}
+		if ttft <= 400*time.Millisecond && math.Abs(tpot.Seconds()-0.020) <= 0.005 {
+			return
+		}
+		off = append(off, fmt.Sprintf("TTFT %v, TPOT %v", ttft, tpot))
 	}
-	tpot, _ := prober.TPOT(r)
-	if r.OutputTokens != 50 || len(r.Chunks) != 50 {
-		t.Errorf("%d tokens in %d chunks; want 50 in 50", r.OutputTokens, len(r.Chunks))
-	}
-	if ttft < 100*time.Millisecond || ttft > 400*time.Millisecond {
-		t.Errorf("TTFT = %v; want 100ms and a little", ttft)
-	}
-	if math.Abs(tpot.Seconds()-0.020) > 0.005 {
-		t.Errorf("TPOT = %v; want 20ms", tpot)
-	}
-	if !r.Timeline.FirstEvent.Equal(r.Timeline.FirstToken) && r.Timeline.FirstEvent.After(r.Timeline.FirstToken) {
-		t.Error("first event after the first token")
-	}
+	t.Errorf("%s; want 100ms and a little, and 20ms", strings.Join(off, "; "))
 }
 
 func TestRequestIDTravels(t *testing.T) {

@@ -30,9 +30,6 @@ func TestRun(t *testing.T) {
 	if e := json.Unmarshal(out.Bytes(), &keys); e != nil {
 		t.Fatalf("%v; run: %v\n%s", e, err, &stderr)
 	}
-	if err != nil && strings.Contains(err.Error(), "were skipped") {
-		t.Errorf("run() = %v; want no request failed", err)
-	}
 	for _, c := range []string{"idle", "fleet"} {
 		for _, key := range []string{"cpu_share", "rss_bytes", "scrape_seconds", "scrape_bytes", "start_seconds", "rss_peak_bytes", "series", "window_requests"} {
 			if v, ok := keys[c][key].(float64); !ok || !(v > 0) {
@@ -43,6 +40,9 @@ func TestRun(t *testing.T) {
 	var r report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
+	}
+	if r.Idle.Failed > 0 || r.Fleet.Failed > 0 { // one is skipped where a busy machine stands still
+		t.Errorf("run() = %v; want no request failed", err)
 	}
 	if idle, fleet := r.Idle, r.Fleet; fleet.Series <= idle.Series || fleet.Requests <= idle.Requests || fleet.RSS < 10e6 || len(fleet.Formats) != 2 ||
 		fleet.ScrapeTook != max(fleet.Formats[0].Median, fleet.Formats[1].Median) || fleet.ReadyTook > fleet.StartTook {

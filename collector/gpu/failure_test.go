@@ -156,9 +156,19 @@ func TestOthersGPUs(t *testing.T) {
 	}
 }
 
+// workerPID is the number of the worker. Signals to 0, which is none, would go to the tests, and to who runs them.
+func workerPID(t *testing.T, r *rig) int {
+	t.Helper()
+	pid := r.manager.View().PID
+	if pid == 0 {
+		t.Fatal("there is no worker")
+	}
+	return pid
+}
+
 func killWorker(t *testing.T, r *rig) {
 	t.Helper()
-	if err := syscall.Kill(r.manager.View().PID, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(workerPID(t, r), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -203,7 +213,7 @@ func TestHang(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, library, machine(2), Options{})
 			m := r.manager
-			m.times.stuck, m.times.hang = 500*time.Millisecond, 1500*time.Millisecond
+			m.times.stuck, m.times.hang = time.Second, 3*time.Second // a driver that is only slow, on a busy machine, is no stuck one
 			m.times.stuckOpening, m.times.hangOpening = m.times.stuck, m.times.hang
 			m.times.backoff, m.times.backoffMost = 10*time.Millisecond, 10*time.Millisecond
 			r.start()
@@ -223,8 +233,8 @@ func TestHang(t *testing.T) {
 			}
 			slices.Sort(took)
 			t.Logf("scrapes while the driver hangs: median %v, slowest %v", took[25], took[49])
-			if took[45] > 50*time.Millisecond { // the rest is left to other work on a busy machine
-				t.Errorf("the 46th fastest of 50 scrapes took %v; want 50 ms at most", took[45])
+			if took[45] > 250*time.Millisecond { // the driver would take seconds; the rest is left to other work on a busy machine
+				t.Errorf("the 46th fastest of 50 scrapes took %v; want 250 ms at most", took[45])
 			}
 
 			r.wait("end of the stuck worker", func(p page) bool { return p.series[`llm_gpu_collector_restarts_total{reason="stuck"}`] >= 1 })

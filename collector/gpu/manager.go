@@ -238,6 +238,7 @@ func (m *Manager) follow(ctx context.Context, w *worker, retry time.Time, works 
 		gone   *goneMessage
 		call   *InFlight // as of the last progress message; nothing is known about what came after it
 		heard  = time.Now()
+		awake  = heard
 	)
 	tick := time.NewTicker(m.times.check)
 	defer tick.Stop()
@@ -269,6 +270,10 @@ func (m *Manager) follow(ctx context.Context, w *worker, retry time.Time, works 
 		}
 
 		now := time.Now()
+		if now.Sub(awake) >= m.times.silent/2 {
+			heard = now // this process itself stood still: what the worker said meanwhile is still to be read
+		}
+		awake = now
 		stuck, hang := m.times.stuckOpening, m.times.hangOpening
 		if opened {
 			stuck, hang = m.times.stuck, m.times.hang

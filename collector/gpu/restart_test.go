@@ -32,7 +32,7 @@ func TestRestartsLeakNothing(t *testing.T) {
 	r.manager.times.backoff, r.manager.times.backoffMost = time.Millisecond, time.Millisecond
 	r.start()
 	end := func(i int) {
-		pid := r.manager.View().PID
+		pid := workerPID(t, r)
 		var err error
 		switch i % 3 {
 		case 0:
@@ -47,7 +47,11 @@ func TestRestartsLeakNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.wait("another worker", func(page) bool { v := r.manager.View(); return v.PID != pid && v.State == StateRunning })
+		// Between two workers there is none, and for a moment the state is still that of the last one.
+		r.wait("another worker", func(page) bool {
+			v := r.manager.View()
+			return v.PID != 0 && v.PID != pid && v.State == StateRunning
+		})
 	}
 	r.snapshots(1)
 	for i := range 6 {

@@ -54,6 +54,28 @@ func (r *rig) during(name string, want []string, do func() error) error {
 	return err
 }
 
+// stalls files a span for each time in which the machine kept this process, and so perhaps the prober or a server, from running:
+// the prober's limits are little more than a second, and what is late for that says nothing of it. There are none on a machine
+// that only has much to do.
+func (r *rig) stalls(ctx context.Context) {
+	for last := time.Now(); wait(ctx, 20*time.Millisecond); last = time.Now() {
+		now := time.Now()
+		if now.Sub(last) < 300*time.Millisecond {
+			continue
+		}
+		r.mu.Lock()
+		r.disturbed = append(r.disturbed, span{
+			name: "stall", want: []string{"ok", "timeout_connect", "timeout_first_token", "timeout_idle", "timeout_total"}, from: last, until: now,
+		})
+		r.mu.Unlock()
+	}
+}
+
+// stood reports whether the machine did.
+func (r *rig) stood() bool {
+	return slices.ContainsFunc(r.disturbed, func(s span) bool { return s.name == "stall" })
+}
+
 // files takes the prober's file descriptors away: no new one at all, or a few, in turn. Those that are open stay so.
 func (r *rig) files() trouble {
 	none := false
@@ -105,7 +127,7 @@ func (r *rig) reloads() trouble {
 		strings.Replace(r.config, "interval: 2s", "interval: soon", 1), strings.Repeat("a: b\n", 10_000), string(noise),
 	}
 	return trouble{"reloads", 12 * time.Second, func(ctx context.Context, random *rand.Rand) error {
-		for end := time.Now().Add(4*time.Second + rand64(random, 2*time.Second)); time.Now().Before(end); wait(ctx, rand64(random, 120*time.Millisecond)) {
+		for end := time.Now().Add(4*time.Second + rand64(random, 2*time.Second)); wait(ctx, rand64(random, 120*time.Millisecond)) && time.Now().Before(end); {
 			var err error
 			if i := random.IntN(len(files) + 1); i < len(files) {
 				err = r.configure(files[i])
@@ -226,14 +248,16 @@ func ignoreEnd(ctx context.Context, err error) error {
 	return err
 }
 
-// worker kills the process that reads GPUs, or has it hang.
+// worker kills the process that reads GPUs, or has it hang. The first one is killed: of a short test's few all may be made to hang.
 func (r *rig) worker() trouble {
+	hangs := 0 // the last that was made to, which is ended for it after a while
 	return trouble{"worker", 18 * time.Second, func(ctx context.Context, random *rand.Rand) error {
 		pid, err := r.workerPID()
-		if err != nil {
-			return nil // it is waiting to be started again
+		if err != nil || pid == hangs {
+			return nil // it is waiting to be started again, or to be ended
 		}
-		if random.IntN(3) == 0 {
+		if r.kills.Load() > 0 && random.IntN(3) == 0 {
+			hangs = pid
 			r.hangs.Add(1)
 			return syscall.Kill(pid, syscall.SIGSTOP)
 		}

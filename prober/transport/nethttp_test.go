@@ -191,6 +191,7 @@ func TestViaNetHTTPFails(t *testing.T) {
 		config    commoncfg.HTTPClientConfig
 		http2     bool
 		deadlines Deadlines
+		response  time.Duration // from the request on; 0: any
 		idle      time.Duration // between reads
 		step      Step
 		timeout   bool
@@ -201,16 +202,16 @@ func TestViaNetHTTPFails(t *testing.T) {
 		{name: "proxy cannot connect", url: "https://" + gone.Addr().String(), config: commoncfg.HTTPClientConfig{ProxyConfig: proxied(proxy)}, step: StepConnect},
 		{name: "unknown CA", url: secure.URL, http2: true, step: StepTLS},
 		{
-			name: "handshake hangs", url: "https://" + hang.listener.Addr().String(), http2: true, deadlines: Deadlines{Connect: 50 * time.Millisecond},
+			name: "handshake hangs", url: "https://" + hang.listener.Addr().String(), http2: true, deadlines: Deadlines{Connect: time.Second / 2},
 			step: StepTLS, timeout: true, cause: os.ErrDeadlineExceeded,
 		},
 		{
-			name: "no response", url: silent.URL, http2: true, deadlines: Deadlines{Connect: time.Minute, Response: time.Now().Add(time.Second / 2)},
+			name: "no response", url: silent.URL, http2: true, deadlines: Deadlines{Connect: time.Minute}, response: 2 * time.Second,
 			config: commoncfg.HTTPClientConfig{TLSConfig: commoncfg.TLSConfig{CAFile: certs.caFile}},
 			step:   StepResponse, timeout: true, cause: os.ErrDeadlineExceeded,
 		},
 		{
-			name: "idle", url: secure.URL, http2: true, idle: 50 * time.Millisecond,
+			name: "idle", url: secure.URL, http2: true, idle: time.Second,
 			config: commoncfg.HTTPClientConfig{TLSConfig: commoncfg.TLSConfig{CAFile: certs.caFile}},
 			step:   StepBody, timeout: true, cause: os.ErrDeadlineExceeded, body: "data: 1\n\ndata: 2\n\n",
 		},
@@ -223,6 +224,9 @@ func TestViaNetHTTPFails(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClient(t, Options{HTTP2: tt.http2, HTTP: tt.config})
+			if tt.response > 0 {
+				tt.deadlines.Response = time.Now().Add(tt.response)
+			}
 			x, err := c.Do(t.Context(), post(t, tt.url, "{}"), tt.deadlines)
 			var body string
 			if err == nil {

@@ -70,7 +70,7 @@ func FuzzLeaseAnswers(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second uint16, a, b []byte) {
 		said := &sayings{status: []int{int(first), int(second), int(second), int(first), int(second)}, bodies: [][]byte{a, b, a, b, a}}
-		c := &LeaseClaims{dir: dir, leases: "https://api/leases", logger: slog.New(slog.DiscardHandler), via: said, within: time.Second}
+		c := &LeaseClaims{dir: dir, leases: "https://api/leases", logger: slog.New(slog.DiscardHandler), via: said, within: time.Minute}
 		ours, err := c.Claim(t.Context(), name, nominal)
 		if ours && (err != nil || first != http.StatusCreated && !bytes.Contains(b, []byte(said.holder))) {
 			t.Fatalf("ours, %v, after %d %q and %d %q", err, first, a, second, b)
@@ -84,7 +84,7 @@ func FuzzLeaseAnswers(f *testing.F) {
 		checkRefusal(t, err)
 
 		said.asked = nil
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		claimed, err := c.Claimed(ctx, name, nominal.Add(-time.Hour))
 		for i, one := range claimed {

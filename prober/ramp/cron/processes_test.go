@@ -163,14 +163,16 @@ func (c *campaign) run(replicas int) {
 	c.check()
 }
 
-// trouble kills and stops a process until the end, and leaves it running.
+// trouble kills and stops a process until the end, and leaves it running. The first process is stopped first, the others are
+// killed first: there are always both.
 func (p *process) trouble() {
-	for {
+	stops := p == p.all[0]
+	for ; ; stops = p.upTo(2) == 0 {
 		time.Sleep(min(p.peace(), time.Until(p.end)))
 		switch {
 		case !time.Now().Before(p.end):
 			return
-		case p.upTo(2) == 0:
+		case stops:
 			p.stop(p.upTo(2 * time.Second))
 		default:
 			p.kill()
