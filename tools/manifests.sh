@@ -23,14 +23,15 @@ bin/helm-template $chart $chart/ci/manifests-values.yaml llm-prober llm-prober |
 		/^# Source: / { file = out "/" $3; if (!(file in begun)) { print "# Written by tools/manifests.sh from deploy/helm/llm-prober; change that." > file; begun[file] } print "---" >> file; next }
 		{ print >> file }'
 {
-	echo '# Written by tools/manifests.sh: kubectl apply --kustomize deploy/kubernetes'
+	echo '# Written by tools/manifests.sh: kubectl create namespace llm-prober && kubectl apply --kustomize deploy/kubernetes'
 	echo 'apiVersion: kustomize.config.k8s.io/v1beta1'
 	echo 'kind: Kustomization'
 	echo 'namespace: llm-prober'
-	echo '# Put your own image here.'
-	echo 'images: [{name: llm_prober, newTag: latest}]'
+	echo '# Put your own image here: newName has the registry that you pushed it to.'
+	echo 'images: [{name: llm_prober, newName: llm_prober, newTag: latest}]'
 	echo 'resources:'
-	(cd "$out" && printf '  - %s\n' *.yaml) | grep -v kustomization.yaml
+	(cd "$out" && printf '  - %s\n' *.yaml) | sed -e '/kustomization\.yaml/d' -e '/config\.yaml/s/$/          # your probes and targets/' \
+		-e '/gpu-agent\.yaml/s/$/       # for nodes with NVIDIA GPUs; others have no use for it/' -e "/monitoring\.yaml/s/$/      # needs the Prometheus Operator's resources; without it, leave this out/"
 } >"$out/kustomization.yaml"
 
 if [[ ${1:-} == --check ]] && ! diff -ru deploy/kubernetes "$out"; then

@@ -56,14 +56,19 @@ type rendered struct {
 	documents []string
 }
 
-// render makes manifests as an installation would, the schema of the values included.
-func render(c *chart.Chart, values chartutil.Values, name, namespace string) ([]rendered, error) {
+// texts are what all templates make as an installation would, by their file; the schema of the values is checked.
+func texts(c *chart.Chart, values chartutil.Values, name, namespace string) (map[string]string, error) {
 	release := chartutil.ReleaseOptions{Name: name, Namespace: namespace, Revision: 1, IsInstall: true}
 	all, err := chartutil.ToRenderValues(c, values, release, chartutil.DefaultCapabilities)
 	if err != nil {
 		return nil, err
 	}
-	texts, err := engine.Engine{Strict: true}.Render(c, all)
+	return engine.Engine{Strict: true}.Render(c, all)
+}
+
+// render makes the manifests.
+func render(c *chart.Chart, values chartutil.Values, name, namespace string) ([]rendered, error) {
+	texts, err := texts(c, values, name, namespace)
 	if err != nil {
 		return nil, err
 	}

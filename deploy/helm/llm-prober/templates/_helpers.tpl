@@ -1,15 +1,37 @@
 {{- define "llm-prober.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | regexFind "^.*[A-Za-z0-9]" -}}
 {{- end -}}
 
+{{/* What everything is named by: Services and pods among it, whose names begin with a letter and have no dots. */}}
 {{- define "llm-prober.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else if contains (include "llm-prober.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "llm-prober.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride -}}
+{{- if not $name -}}
+{{- $name = include "llm-prober.name" . -}}
+{{- $name = ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- end -}}
+{{- $name = $name | trunc 40 | regexFind "^.*[A-Za-z0-9]" -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $name) -}}
+{{- fail (printf "%q cannot name a Service: small letters, digits and dashes, a letter first; cure: fullnameOverride" $name) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{/* A name in at most so many characters, (dict "name" NAME "max" N): of what is cut off, a hash remains that tells it from others. */}}
+{{- define "llm-prober.short" -}}
+{{- if le (len .name) .max -}}
+{{- .name -}}
+{{- else -}}
+{{- printf "%s-%s" (trunc (int (sub .max 9)) .name | trimSuffix "-") (.name | sha256sum | trunc 8) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The volume of a Secret. Names of volumes have no dots and are shorter: where that changes the name, a hash tells it from others. */}}
+{{- define "llm-prober.secretVolume" -}}
+{{- $name := replace "." "-" . -}}
+{{- if ne $name . -}}
+{{- $name = printf "%s-%s" $name (sha256sum . | trunc 8) -}}
+{{- end -}}
+secret-{{ include "llm-prober.short" (dict "name" $name "max" 56) }}
 {{- end -}}
 
 {{/* Labels of everything: (dict "root" $ "component" NAME). */}}
@@ -24,8 +46,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{- define "llm-prober.selector" -}}
-app.kubernetes.io/name: {{ include "llm-prober.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "llm-prober.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -58,8 +80,8 @@ seccompProfile:
   mountPath: /etc/llm_prober
   readOnly: true
 {{- range .Values.secrets }}
-- name: {{ printf "secret-%s" . | trunc 63 | trimSuffix "-" }}
-  mountPath: /run/secrets/{{ . }}
+- name: {{ include "llm-prober.secretVolume" . | quote }}
+  mountPath: {{ printf "/run/secrets/%s" . | quote }}
   readOnly: true
 {{- end }}
 {{- end -}}
@@ -67,11 +89,11 @@ seccompProfile:
 {{- define "llm-prober.configVolumes" -}}
 - name: config
   configMap:
-    name: {{ include "llm-prober.fullname" . }}
+    name: {{ include "llm-prober.fullname" . | quote }}
 {{- range .Values.secrets }}
-- name: {{ printf "secret-%s" . | trunc 63 | trimSuffix "-" }}
+- name: {{ include "llm-prober.secretVolume" . | quote }}
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- end -}}
@@ -79,14 +101,28 @@ seccompProfile:
 {{- define "llm-prober.envFrom" -}}
 {{- range .Values.envFromSecrets }}
 - secretRef:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* The scheme of the prober's own port; without a web configuration it is plain. */}}
+{{- define "llm-prober.scheme" -}}
+{{- if .Values.webConfigSecret -}}
+{{- .Values.webScheme | default .Values.serviceMonitor.scheme | default "http" -}}
+{{- if and (eq .Values.webScheme "https") (eq .Values.serviceMonitor.scheme "http") -}}
+{{- fail "webScheme is https and serviceMonitor.scheme http, but Prometheus would be refused; cure: leave serviceMonitor.scheme out" -}}
+{{- end -}}
+{{- else if eq .Values.webScheme "https" -}}
+{{- fail "webScheme is https, but it is a web configuration that makes TLS; cure: webConfigSecret" -}}
+{{- else -}}
+http
+{{- end -}}
 {{- end -}}
 
 {{/* The prober tells kubelet of itself: with passwords in the web configuration a plain HTTP probe would be refused. */}}
 {{- define "llm-prober.liveness" -}}
 exec:
-  command: [/usr/bin/llm_prober, healthcheck, {{ printf "--url=%s://127.0.0.1:9779" (ternary "http" .Values.serviceMonitor.scheme (empty .Values.webConfigSecret)) | quote }}]
+  command: [/usr/bin/llm_prober, healthcheck, {{ printf "--url=%s://127.0.0.1:9779" (include "llm-prober.scheme" .) | quote }}]
 timeoutSeconds: 6
 periodSeconds: 20
 {{- end -}}
