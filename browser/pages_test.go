@@ -61,6 +61,7 @@ func TestPages(t *testing.T) {
 				if v == phone {
 					p.fits()
 				}
+				p.words(v)
 				p.judge(axe, v.String())
 			}
 		})

@@ -100,6 +100,16 @@ func (v *validator) http(n *node) {
 	v.proxy(n)
 	v.proxy(n.get("oauth2"))
 	v.oauthURL(n.get("oauth2").get("token_url"))
+	v.tlsVersions(n.get("tls_config"))
+	v.tlsVersions(n.get("oauth2").get("tls_config"))
+}
+
+// tlsVersions checks that there is a version to speak. Their names are in the order of the versions.
+func (v *validator) tlsVersions(n *node) {
+	oldest, newest := n.get("min_version"), n.get("max_version")
+	if oldest != nil && newest != nil && !oldest.bad && !newest.bad {
+		v.must(oldest.text <= newest.text, newest, "the newest version of TLS is older than the oldest, min_version: %s", oldest.text)
+	}
 }
 
 func (v *validator) oauthURL(n *node) {

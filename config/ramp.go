@@ -170,13 +170,28 @@ func (r *Ramp) WarmupOf(s *Stage, length time.Duration) time.Duration {
 
 // PlannedDuration is how long the ramp takes as planned: its longest lane and the drain, as often as it is repeated. It is an estimate
 // for the shapes that end by what the server does: baseline (5 s for a request), burst_after_idle (30 s for a burst) and search (as if
-// each load took all its time). Lanes that play a trace count as nothing, for its file is not read here.
+// each load took all its time). Lanes that play a trace count as nothing, for its file is not read here. What is longer than a
+// duration can be is the longest that can.
 func (r *Ramp) PlannedDuration() time.Duration {
 	var longest time.Duration
 	for _, l := range r.Lanes {
 		longest = max(longest, r.LaneDuration(l))
 	}
-	return time.Duration(max(r.Repeat, 1)) * (longest + time.Duration(r.Drain))
+	return times(max(r.Repeat, 1), longest, time.Duration(r.Drain))
+}
+
+// times is n times the sum of durations, none of which is negative; where that is more than a duration can be, the longest that can.
+func times[D ~int64](n int, durations ...D) time.Duration {
+	var sum time.Duration
+	for _, d := range durations {
+		if sum += time.Duration(d); sum < 0 {
+			return math.MaxInt64
+		}
+	}
+	if n > 0 && sum > math.MaxInt64/time.Duration(n) {
+		return math.MaxInt64
+	}
+	return time.Duration(max(n, 0)) * sum
 }
 
 // LaneDuration is how long a lane of the ramp takes as planned, without the drain. PlannedDuration says where it is an estimate.
@@ -187,7 +202,7 @@ func (r *Ramp) LaneDuration(l *Lane) time.Duration {
 	var d time.Duration
 	at := l.Begin()
 	for _, s := range l.Stages {
-		d += s.duration(at)
+		d = times(1, d, s.duration(at))
 		at = s.after(at)
 	}
 	return d
@@ -223,11 +238,11 @@ func (s *Stage) duration(at Level) time.Duration {
 	case s.To != nil:
 		return time.Duration(s.Over)
 	case s.Step != nil:
-		return time.Duration(len(s.Step.Loads(at))) * time.Duration(s.Step.Each)
+		return times(len(s.Step.Loads(at)), time.Duration(s.Step.Each))
 	case s.Spike != nil:
 		return time.Duration(s.Spike.For)
 	}
-	return time.Duration(s.Hold + s.Idle)
+	return times(1, time.Duration(s.Hold), time.Duration(s.Idle))
 }
 
 // Loads lists the loads of the steps, the last of which is To. At is the load before them. Values are as in Level.Value.
@@ -298,26 +313,19 @@ const SoakRise = time.Minute
 
 // duration is how long the shape takes; nil takes nothing.
 func (s *Shape) duration() time.Duration {
-	times := func(n int, d ...model.Duration) time.Duration {
-		var sum time.Duration
-		for _, part := range d {
-			sum += time.Duration(part)
-		}
-		return time.Duration(n) * sum
-	}
 	switch {
 	case s == nil:
 		return 0
 	case s.Baseline != nil:
-		return time.Duration(s.Baseline.Requests) * timeOfRequest
+		return times(s.Baseline.Requests, timeOfRequest)
 	case s.Step != nil:
 		return times(len(s.Step.Loads()), s.Step.Each)
 	case s.Linear != nil:
 		return times(1, s.Linear.Over)
 	case s.Spike != nil:
-		return times(s.Spike.Times, s.Spike.Every, s.Spike.For) + times(1, s.Spike.Every)
+		return times(1, times(s.Spike.Times, s.Spike.Every, s.Spike.For), time.Duration(s.Spike.Every))
 	case s.Soak != nil:
-		return SoakRise + times(1, s.Soak.For)
+		return times(1, SoakRise, time.Duration(s.Soak.For))
 	case s.BurstAfterIdle != nil:
 		return times(s.BurstAfterIdle.Times, s.BurstAfterIdle.Idle, model.Duration(timeOfBurst))
 	case s.Search != nil:
@@ -325,7 +333,7 @@ func (s *Shape) duration() time.Duration {
 	case s.MixSweep != nil:
 		return times(len(s.MixSweep.Shares), s.MixSweep.Each)
 	case s.NoisyNeighbour != nil:
-		return times(s.NoisyNeighbour.Times, s.NoisyNeighbour.Every, s.NoisyNeighbour.For) + times(1, s.NoisyNeighbour.Every)
+		return times(1, times(s.NoisyNeighbour.Times, s.NoisyNeighbour.Every, s.NoisyNeighbour.For), time.Duration(s.NoisyNeighbour.Every))
 	case s.Recovery != nil:
 		return times(1, s.Recovery.Before, s.Recovery.For, s.Recovery.Watch)
 	}

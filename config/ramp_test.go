@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -23,6 +24,30 @@ probes:
 targets: [{name: t, url: "http://h/v1", model: m, probes: [chat, rag]}]
 ramps: [{name: r, target: t, `+keys+`}]
 `, "").Ramps[0]
+}
+
+// A sum that no duration can hold is the longest there is, and never a short one.
+func TestPlannedDurationDoesNotOverflow(t *testing.T) {
+	const year = model.Duration(365 * 24 * time.Hour)
+	open := func(stages ...*Stage) []*Lane {
+		return []*Lane{{Arrivals: &Arrivals{Rate: &Level{Number: 1, Unit: time.Second}}, Stages: stages}}
+	}
+	two := &Level{Number: 2, Unit: time.Second}
+	for name, r := range map[string]*Ramp{
+		"stages": {Lanes: open(&Stage{Hold: 290 * year}, &Stage{Hold: 290 * year}, &Stage{Hold: 5 * year})},
+		"steps":  {Lanes: open(&Stage{Step: &Step{To: *two, Count: 400, Each: year}})},
+		"repeat": {Repeat: 100, Lanes: open(&Stage{To: two, Over: 6 * year})},
+		"drain":  {Drain: 200 * year, Lanes: open(&Stage{Hold: 100 * year})},
+		"shape":  {Lanes: open(), Shape: &Shape{Spike: &SpikeShape{Every: year, For: year, Times: 1000}}},
+		"soak":   {Lanes: open(), Shape: &Shape{Soak: &SoakShape{For: math.MaxInt64}}},
+	} {
+		if got := r.PlannedDuration(); got != math.MaxInt64 {
+			t.Errorf("%s: PlannedDuration() = %v; want %v", name, got, time.Duration(math.MaxInt64))
+		}
+	}
+	if got := times(-1, time.Hour); got != 0 {
+		t.Errorf("times(-1, 1h) = %v; want 0", got)
+	}
 }
 
 func TestPlannedDuration(t *testing.T) {

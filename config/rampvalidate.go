@@ -19,6 +19,7 @@ const (
 	minAbortOver  = model.Duration(time.Second)
 	minLast       = 2
 	maxLast       = 100
+	maxDays       = 31 // of a ramp: one that takes a month is hardly one load run any more
 )
 
 // ramps checks the load runs.
@@ -29,6 +30,7 @@ func (v *validator) ramps(n *node) {
 		if at == nil {
 			continue
 		}
+		before := len(v.faults)
 		if name := at.get("name"); name != nil {
 			v.name(name, r.Name, "a ramp's name")
 			line, again := lines[r.Name]
@@ -48,7 +50,47 @@ func (v *validator) ramps(n *node) {
 		v.must(r.Repeat <= maxRepeat, at.get("repeat"), "repeat is at most %d", maxRepeat)
 		v.must(r.SampleInterval >= minInterval && r.SampleInterval <= maxSample, at.get("sample_interval"), "sample_interval is between %s and %s", minInterval, maxSample)
 		v.must(r.Seed == nil || *r.Seed >= 0, at.get("seed"), "a seed is not negative")
+		if len(v.faults) == before {
+			v.length(r, at)
+		}
 	}
+}
+
+// length checks that the ramp is none that never ends. A month may have its drain beside it.
+func (v *validator) length(r *Ramp, at *node) {
+	const day = 24 * time.Hour
+	planned := r.PlannedDuration()
+	if planned < (maxDays+1)*day {
+		return
+	}
+	once := *r
+	once.Repeat = 1
+	place, cure := r.longest(at), "shorten this, and let a schedule begin it again"
+	switch {
+	case r.Repeat > 1 && once.PlannedDuration() < (maxDays+1)*day:
+		place, cure = at.get("repeat"), "repeat it less often"
+	case time.Duration(r.Drain) > maxDays*day:
+		place, cure = at.get("drain"), "shorten the drain"
+	}
+	v.must(false, place, "a ramp takes %d days at most, and this one is planned for more than %d: %s", maxDays, planned/day, cure)
+}
+
+// longest is where the longest stage of the ramp is written, or its shape where that is longer.
+func (r *Ramp) longest(at *node) *node {
+	place, length := at, time.Duration(0)
+	for i, l := range r.Lanes {
+		if shape := at.get("shape"); len(l.Stages) == 0 && shape != nil && r.Shape.duration() > length {
+			place, length = shape.key, r.Shape.duration()
+		}
+		load := l.Begin()
+		for j, s := range l.Stages {
+			if d := s.duration(load); d > length {
+				place, length = at.get("lanes").item(i).get("stages").item(j), d
+			}
+			load = s.after(load)
+		}
+	}
+	return place
 }
 
 // mix checks the probes of a mix, and their weights.
@@ -503,7 +545,9 @@ func (v *validator) rampObjectives(r *Ramp, at *node) {
 		v.must(slices.Contains(Indicators(), o.Indicator), n.get("indicator"), "unknown indicator %q%s", o.Indicator, didYouMean(o.Indicator, Indicators()))
 		if percentile := n.get("percentile"); percentile != nil {
 			v.must(o.Indicator != IndicatorAvailability, percentile.key, "availability has no percentile; its threshold is the share of good requests")
-			v.must(o.Percentile > 0 && o.Percentile < 100, percentile, "a percentile is above 0 and below 100, such as 95")
+			share := o.Percentile > 0 && o.Percentile < 1 // as a goal is written: nearly nothing would have to keep the threshold
+			v.must(!share, percentile, "a percentile is of 100; did you mean %s?", strconv.FormatFloat(100*o.Percentile, 'g', 6, 64))
+			v.must(share || o.Percentile >= 1 && o.Percentile < 100, percentile, "a percentile is at least 1 and below 100, such as 95")
 		}
 		if o.Indicator != IndicatorAvailability && n.has("threshold") {
 			v.threshold(o.Indicator, o.Threshold, n)

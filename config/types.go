@@ -880,7 +880,7 @@ type RampObjective struct {
 	// What is judged: `ttft`, `duration`, `tpot`, `output_tokens_per_second`, `queue_wait` or `availability`.
 	Indicator string `yaml:"indicator" json:"indicator"`
 
-	// The percentile of the requests that must keep the threshold, above 0 and below 100. None for `availability`.
+	// The percentile of the requests that must keep the threshold: of 100, such as 95, at least 1 and below 100. None for `availability`.
 	Percentile float64 `yaml:"percentile,omitempty" json:"percentile,omitempty"`
 
 	// The bound: a duration such as `800ms`; for `output_tokens_per_second` a number; for `availability` the least share of good requests, such as `0.99`.

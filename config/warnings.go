@@ -23,6 +23,7 @@ func warnings(c *Config, root *node) faults {
 	}
 	for i, t := range c.Targets {
 		at := root.get("targets").item(i)
+		w.unfollowed(at)
 		w.unsent(t, at)
 		w.overspent(t, at)
 	}
@@ -34,6 +35,14 @@ func warnings(c *Config, root *node) faults {
 	}
 	for i, r := range c.Ramps {
 		w.ramp(r, root.get("ramps").item(i))
+	}
+	for _, source := range slices.Concat(root.get("target_files").sound(), root.get("http_sd").sound(), []*node{root.get("probe_on_demand")}) {
+		w.unfollowed(source.get("template"))
+	}
+	for _, r := range root.get("ramps").sound() {
+		for _, l := range r.get("lanes").sound() {
+			w.unfollowed(l)
+		}
 	}
 	w.currencies(root.get("global").get("budget").get("cost_per_day"))
 	return w.faults
@@ -95,6 +104,14 @@ func (w *warner) currencies(n *node) {
 		if !slices.Contains(known, amount.key.text) {
 			w.faults.note(amount.key, "no target has a price by the token in %s, so that nothing counts in this bound", amount.key.text)
 		}
+	}
+}
+
+// unfollowed tells of redirects that are not followed: the HTTP client of a target, of a template or of a lane sends requests that
+// are timed, and nothing else.
+func (w *warner) unfollowed(at *node) {
+	if n := at.get("http").get("follow_redirects"); n != nil && n.text == "true" {
+		w.faults.note(n.key, "redirects are not followed by probes, of which this is the HTTP client: following them would time two servers as one; give the url that they lead to")
 	}
 }
 

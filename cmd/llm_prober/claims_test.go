@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,6 +30,17 @@ func TestClaims(t *testing.T) {
 	d, err := newDaemon(logger, daemonOptions{storage: storageFlags{path: t.TempDir(), claims: "kubernetes"}})
 	if d != nil || err == nil || !strings.HasPrefix(err.Error(), "--ramp.claims=kubernetes: ") {
 		t.Errorf("newDaemon with claims=kubernetes outside of a cluster = %t, %v", d != nil, err)
+	}
+	// A directory that cannot be made, and one that could.
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{file, filepath.Join(file, "claims")} {
+		want := "--ramp.claims=" + dir + ": nothing can be claimed there: "
+		if claims, err := (&storageFlags{claims: dir}).claimed(logger); claims != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("claims with --ramp.claims=%s = %t, %v; want %q", dir, claims != nil, err, want)
+		}
 	}
 	// Two probers of one machine, and the first one again after a restart.
 	shared, one, other := filepath.Join(t.TempDir(), "kubernetes"), t.TempDir(), t.TempDir()

@@ -60,7 +60,7 @@ func (c *compareCommand) run(_ context.Context, e env) error {
 			return fmt.Errorf("%s is a run of the ramp %s, and %s of %s: runs of different ramps do not compare", run.ID, run.Ramp, news[0].ID, news[0].Ramp)
 		}
 	}
-	spread := s.history(news[0].Ramp, lookedAt(0))
+	spread := judge.SpreadOf(news, olds, s.history(news[0], lookedAt(0)))
 	result := judge.Compare(news, olds, spread, judge.Margin{MaxRegression: float64(margin)})
 	var text []byte
 	switch c.output {
@@ -100,7 +100,7 @@ func (s *storage) named(words string, before *record.Run) ([]*record.Run, error)
 			if err != nil || last < 1 {
 				return nil, fmt.Errorf("%q: want previous:N, such as previous:7", word)
 			}
-			selection := judge.Select(before, s.history(before.Ramp, lookedAt(last)), fmt.Sprintf("last_%d", last), nil)
+			selection := judge.Select(before, s.history(before, lookedAt(last)), fmt.Sprintf("last_%d", last), nil)
 			found = append(found, selection.Olds...)
 			continue
 		}

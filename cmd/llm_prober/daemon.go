@@ -142,7 +142,11 @@ func (d *daemon) reload() error {
 	}
 	d.self.Reloaded(time.Now(), err)
 	if err != nil {
-		d.logger.Error("configuration not loaded; what is in force stays", "err", err)
+		message := "configuration not loaded; what is in force stays"
+		if d.inForce.Load() == nil {
+			message = "configuration not loaded; nothing is probed"
+		}
+		d.logger.Error(message, "err", err)
 		return err
 	}
 	d.logger.Info("configuration loaded", "targets", len(d.targets), "probes", len(cfg.Probes))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -322,4 +323,30 @@ func TestBadReloadNamesThePlace(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "test.yml:3:") {
 		t.Errorf("reload of a bad file = %v; want the place test.yml:3:", err)
 	}
+}
+
+func TestBadConfigurationSaysWhatIsProbed(t *testing.T) {
+	var log bytes.Buffer
+	good := "probes: {}\ntargets: []\n"
+	text := "nonsense: 1\n"
+	d, err := newDaemon(slog.New(slog.NewTextHandler(&log, nil)), daemonOptions{
+		load:    func() (*config.Config, error) { return config.Parse("test.yml", []byte(text), config.Options{}) },
+		storage: storageFlags{path: t.TempDir()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.shutdown(t.Context(), 0)
+	says := func(want string) {
+		t.Helper()
+		if err := d.reload(); (err == nil) != (text == good) || !strings.Contains(log.String(), want) {
+			t.Errorf("load of %q = %v, logs %q; want %q", text, err, log.String(), want)
+		}
+		log.Reset()
+	}
+	says("configuration not loaded; nothing is probed")
+	text = good
+	says("configuration loaded")
+	text = "nonsense: 1\n"
+	says("configuration not loaded; what is in force stays")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"go.yaml.in/yaml/v4"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/llmprober/llm_prober/collector/gpu"
@@ -48,8 +49,7 @@ func (c *demoCommand) run(ctx context.Context, e env) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fmt.Fprintf(e.stdout, "llm_prober demo: a simulated LLM server is being probed.\nLook at http://localhost%s/ and at /metrics beside it. Ctrl-C ends it.\n",
-		portOf((*c.web.toolkit.WebListenAddresses)[0]))
+	fmt.Fprintf(e.stdout, "llm_prober demo: a simulated LLM server is being probed.\nLook at %s and at /metrics beside it. Ctrl-C ends it.\n", c.page())
 	// The server outlives the daemon, so that probes under way can end in order.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -62,11 +62,27 @@ func (c *demoCommand) run(ctx context.Context, e env) error {
 	return group.Wait()
 }
 
-// portOf is the ":port" of a listen address.
-func portOf(address string) string {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return ""
+// page is where to look, as far as the flags say it.
+func (c *demoCommand) page() string {
+	host, port, err := net.SplitHostPort((*c.web.toolkit.WebListenAddresses)[0])
+	if err != nil || port == "0" || *c.web.toolkit.WebSystemdSocket {
+		return "the address that the log names"
 	}
-	return ":" + port
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	scheme := "http"
+	if servesTLS(*c.web.toolkit.WebConfigFile) {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + "/"
+}
+
+// servesTLS reports whether a web configuration has TLS. What is wrong with the file is said by who serves.
+func servesTLS(file string) bool {
+	text, err := os.ReadFile(file)
+	var c struct {
+		TLS map[string]any `yaml:"tls_server_config"`
+	}
+	return err == nil && yaml.Unmarshal(text, &c) == nil && len(c.TLS) > 0
 }

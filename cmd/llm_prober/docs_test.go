@@ -218,6 +218,17 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"probe", "--url=x", "--model=m"}, exitFailed, "http://HOST"},
 		{[]string{"probe", "--url=http://x/v1", "--model=m", "--prompt-tokens=20-"}, exitUsage, "20-60"},
 		{[]string{"probe", "--url=http://x/v1", "--model=m", "-n", "0"}, exitFailed, "at least 1"},
+		{[]string{"probe", "--url=http://x/v1", "--model=m", "--timeout=-1s"}, exitFailed, "--timeout=-1s"},
+		{[]string{"probe", "--url=http://x/v1", "--model=m", "--connect-timeout=-1ms"}, exitFailed, "--connect-timeout=-1ms"},
+		{[]string{"probe", "--url=http://x/v1", "--model=m", "--first-token-timeout=-1s"}, exitFailed, "--first-token-timeout=-1s"},
+		{[]string{"probe", "--url=http://x/v1", "--model=m", "--idle-timeout=-1s"}, exitFailed, "--idle-timeout=-1s"},
+		{[]string{"gate", "--target="}, exitUsage, "--target"},
+		{[]string{"gate", "--target=x", "--wait=-1s"}, exitUsage, "--wait"},
+		{[]string{"gate", "--target=x", "--max-age=-1s"}, exitUsage, "--max-age"},
+		{[]string{"gate", "--target=x", "--url=ftp://x"}, exitUsage, "--url=ftp://x"},
+		{[]string{"gate", "--target=x", "--url=http://me:canary@x"}, exitUsage, "--http.config.file"},
+		{[]string{"ramp", "soak", "--ramp.claims=claims"}, exitUsage, "--ramp.claims"},
+		{[]string{"ramp", "soak", "--collector.gpu.only"}, exitUsage, "--collector.gpu.only"},
 		{[]string{"check-config", "no-such-file.yml"}, exitFailed, "no-such-file.yml"},
 		{[]string{"--config.file=no-such-file.yml"}, exitFailed, "no-such-file.yml"},
 		{[]string{"simulate", "--fault=reset=3:x"}, exitFailed, "share"},
@@ -226,7 +237,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), tt.args, &stdout, &stderr); code != tt.code || !strings.Contains(stderr.String(), tt.says) {
+			if code := run(t.Context(), tt.args, &stdout, &stderr); code != tt.code || !strings.Contains(stderr.String(), tt.says) || strings.Contains(stderr.String(), "canary") {
 				t.Errorf("exit code %d, says %q; want %d and %q", code, stderr.String(), tt.code, tt.says)
 			}
 		})

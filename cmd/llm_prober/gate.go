@@ -69,10 +69,12 @@ func addGateCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
 	cmd.Flag("allow-degraded", "Take degraded for ready.").BoolVar(&c.allowDegraded)
 	cmd.Flag("http.config.file", "File with credentials, TLS and proxy for the prober, as Prometheus' HTTP clients have them.").PlaceHolder("FILE").StringVar(&c.httpFile)
 	cmd.Flag("output", "Form of the output: text or json.").Default("text").EnumVar(&c.output, "text", "json")
+	cmd.Validate(c.check)
 	return cmd, c
 }
 
-func (c *gateCommand) run(ctx context.Context, e env) error {
+// check says what the command line cannot mean.
+func (c *gateCommand) check(*kingpin.CmdClause) error {
 	if (c.url.Scheme != "http" && c.url.Scheme != "https") || c.url.Host == "" {
 		return fmt.Errorf("--url=%s: want http://HOST[:PORT], or the same with https", c.url.Redacted())
 	}
@@ -85,6 +87,10 @@ func (c *gateCommand) run(ctx context.Context, e env) error {
 	if c.wait < 0 || c.maxAge < 0 {
 		return errors.New("--wait and --max-age cannot be negative")
 	}
+	return nil
+}
+
+func (c *gateCommand) run(ctx context.Context, e env) error {
 	client, cfg, err := c.client()
 	if err != nil {
 		return err

@@ -70,7 +70,8 @@ func (d *daemon) pageRuns() *web.RunsSource {
 			if old.Ramp != judged.Ramp {
 				return nil, fmt.Errorf("%s is a run of %s, and %s of %s: runs of different ramps do not compare", a, old.Ramp, b, judged.Ramp)
 			}
-			return judge.Compare([]*record.Run{judged}, []*record.Run{old}, d.storage.history(judged.Ramp, lookedAt(0)), judge.Margin{}), nil
+			news, olds := []*record.Run{judged}, []*record.Run{old}
+			return judge.Compare(news, olds, judge.SpreadOf(news, olds, d.storage.history(judged, lookedAt(0))), judge.Margin{}), nil
 		},
 	}
 }

@@ -40,7 +40,8 @@ func (d *daemon) pageEngines() []web.Engine {
 		if e == nil {
 			continue
 		}
-		shown := web.Engine{Target: tc.Name, Problem: e.Problem()}
+		shown := web.Engine{Target: tc.Name}
+		shown.Problem, shown.Because = e.Problem()
 		if s, ok := e.Snapshot(); ok {
 			shown.Up, shown.Kind, shown.Running, shown.Waiting, shown.KVCache = true, string(s.Kind), s.Running, s.Waiting, s.KVCacheUsage
 		}

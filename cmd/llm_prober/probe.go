@@ -68,6 +68,17 @@ func (c *probeCommand) run(ctx context.Context, e env) error {
 	if c.requests < 1 || c.maxOutputTokens < 1 {
 		return fmt.Errorf("--requests and --max-output-tokens must be at least 1")
 	}
+	for _, limit := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"timeout", c.limits.Total}, {"connect-timeout", c.limits.Connect},
+		{"first-token-timeout", c.limits.FirstToken}, {"idle-timeout", c.limits.Idle},
+	} {
+		if limit.value < 0 {
+			return fmt.Errorf("--%s=%v: a limit cannot be negative", limit.flag, limit.value)
+		}
+	}
 	if c.url.User != nil {
 		return fmt.Errorf("--url: a user and password in it would show in process lists: use --credentials-file or --header-file")
 	}
@@ -184,7 +195,11 @@ func (t textReport) request(n int, r *prober.Result) error {
 	}
 	line += fmt.Sprintf("  duration %s", shortDuration(r.Duration()))
 	if r.Outcome == prober.OK {
-		line += fmt.Sprintf("  prompt %d  output %d (%s)", r.Usage.PromptTokens, r.OutputTokens, r.OutputSource)
+		prompt := "unknown"
+		if r.Usage.PromptTokens > 0 { // no prompt is empty
+			prompt = strconv.Itoa(r.Usage.PromptTokens)
+		}
+		line += fmt.Sprintf("  prompt %s  output %d (%s)", prompt, r.OutputTokens, r.OutputSource)
 		if rate, ok := prober.TokensPerSecond(r); ok {
 			line += fmt.Sprintf("  %.1f tokens/s", rate)
 		}
@@ -272,7 +287,7 @@ func (j jsonReport) request(_ int, r *prober.Result) error {
 	if rate, ok := prober.TokensPerSecond(r); ok {
 		o.Rate = new(rate)
 	}
-	if r.Usage.Known {
+	if r.Usage.PromptTokens > 0 {
 		o.PromptTokens, o.CachedTokens = new(r.Usage.PromptTokens), new(r.Usage.CachedTokens)
 	}
 	if !r.Timeline.Wrote.IsZero() {

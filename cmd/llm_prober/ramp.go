@@ -25,7 +25,7 @@ type rampCommand struct {
 	name, file, report, output string
 	shard, startAt             string
 	storage                    *storageFlags
-	gpu                        *gpuFlags
+	gpu                        *gpu.Options
 }
 
 func addRampCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
@@ -75,7 +75,7 @@ func (c *rampCommand) run(ctx context.Context, e env) error {
 			return fmt.Errorf("--start-at: %s is past", c.startAt)
 		}
 	}
-	manager, err := gpu.NewManager(c.gpu.options, e.logger)
+	manager, err := gpu.NewManager(*c.gpu, e.logger)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,11 @@ func (f *storageFlags) claimed(logger *slog.Logger) (cron.Claims, error) {
 	if err != nil {
 		path = f.path
 	}
-	return cron.FileClaims{Dir: f.claims, Holder: host + " " + path}, nil
+	c := cron.FileClaims{Dir: f.claims, Holder: host + " " + path}
+	if err := c.Check(); err != nil { // not at the first occasion, at night
+		return nil, fmt.Errorf("--ramp.claims=%s: nothing can be claimed there: %w", f.claims, err)
+	}
+	return c, nil
 }
 
 // newRamps makes ramps without any; apply makes them.

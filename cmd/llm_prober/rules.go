@@ -15,7 +15,7 @@ type rulesCommand struct {
 }
 
 func addRulesCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
-	c := new(rulesCommand)
+	c := &rulesCommand{options: alerts.Options{Labels: map[string]string{}}}
 	cmd := app.Command("rules", "Print the alerting and recording rules for Prometheus.")
 	cmd.HelpLong("They need no editing: objectives, thresholds and intervals are series of the prober's own.\n\n" +
 		"  llm_prober rules --dashboard-url=https://grafana.internal > /etc/prometheus/llm_prober.rules.yml\n" +

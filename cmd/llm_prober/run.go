@@ -18,7 +18,8 @@ import (
 type runCommand struct {
 	file            string
 	shutdownTimeout time.Duration
-	gpu             *gpuFlags
+	gpu             *gpu.Options
+	gpuOnly         bool
 	storage         *storageFlags
 	web             *webFlags
 }
@@ -32,17 +33,19 @@ func addRunCommand(app *kingpin.Application) (*kingpin.CmdClause, command) {
 	cmd.Flag("config.file", "Configuration file.").Default("llm_prober.yml").StringVar(&c.file)
 	cmd.Flag("shutdown-timeout", "How long probes under way may take to end at a shutdown.").Default("10s").DurationVar(&c.shutdownTimeout)
 	c.gpu = addGPUFlags(cmd)
+	cmd.Flag("collector.gpu.only", "Be a GPU agent: no probes, no configuration file, only GPUs on /metrics.").BoolVar(&c.gpuOnly)
 	c.storage = addStorageFlags(cmd)
+	c.storage.addClaims(cmd)
 	c.web = addWebFlags(cmd)
 	return cmd, c
 }
 
 func (c *runCommand) run(ctx context.Context, e env) error {
 	load := func() (*config.Config, error) { return config.Load(c.file) }
-	if c.gpu.only {
+	if c.gpuOnly {
 		load = func() (*config.Config, error) { return new(config.Config), nil }
 	}
-	return runDaemon(ctx, e, daemonOptions{load: load, firstWithin: firstWithin, storage: *c.storage}, c.gpu.options, c.web, c.shutdownTimeout)
+	return runDaemon(ctx, e, daemonOptions{load: load, firstWithin: firstWithin, storage: *c.storage}, *c.gpu, c.web, c.shutdownTimeout)
 }
 
 // firstWithin is when a new probe asks for the first time, at the latest: a heavy one need not be waited for.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"github.com/llmprober/llm_prober/config"
 	"github.com/llmprober/llm_prober/internal/runs"
 	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/ramp/judge"
@@ -163,6 +166,9 @@ func exportRun(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 		}
 		return runs.WriteStagesCSV(e.stdout, run)
 	}
+	if err := noSum(store, c.id); err != nil {
+		return err
+	}
 	write := runs.WriteRequestsCSV
 	if c.form == "json" {
 		write = runs.WriteRequestsJSON
@@ -176,7 +182,31 @@ func exportRun(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 	return nil
 }
 
-func mergeRuns(c *runsCommand, e env, _ *storage, store *runs.Store) error {
+// noSum is an error where a run is the sum of shards, which has no requests of its own.
+func noSum(store *runs.Store, id string) error {
+	info, err := store.Info(id)
+	if err != nil || len(info.Merged) == 0 {
+		return nil // what cannot be read is told where the requests are
+	}
+	shards, err := sameOccasion(store, &record.Run{
+		Ramp: info.Ramp, Target: info.Target, Shards: info.Shards, Set: info.Set, Sets: info.Sets, Nominal: info.Nominal, Started: info.Started, Ended: info.Ended,
+	}, func(i *runs.Info) bool { return len(i.Merged) == 0 && slices.Contains(info.Merged, i.Shard) })
+	if err != nil {
+		return err
+	}
+	if len(shards) == 0 {
+		return fmt.Errorf("run %s is the sum of shards, and has no requests of its own: export those of the shards; their records are not in this directory", id)
+	}
+	slices.SortStableFunc(shards, func(a, b runs.Info) int { return cmp.Compare(a.Shard, b.Shard) })
+	var ids []string
+	for _, i := range shards {
+		ids = append(ids, i.ID)
+	}
+	return fmt.Errorf("run %s is the sum of shards, and has no requests of its own: export those of %s", id, strings.Join(ids, ", "))
+}
+
+// mergeRuns adds shards up, and judges the sum as a whole run that was made here would have been.
+func mergeRuns(c *runsCommand, e env, s *storage, store *runs.Store) error {
 	var shards []*record.Run
 	for _, id := range c.ids {
 		run, err := store.Load(id)
@@ -189,12 +219,24 @@ func mergeRuns(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 	if err != nil {
 		return err
 	}
-	judge.Judge(merged, nil, judge.Options{})
-	merged.Verdict = merged.Bound(merged.Verdict)
-	if words := merged.MissingWords(); words != "" {
-		merged.Reasons = append([]string{words}, merged.Reasons...)
+	before, err := sumsOf(store, merged)
+	if err != nil {
+		return err
 	}
-	w, err := store.Begin(runs.NewID(merged.Started, merged.Ramp))
+	var fewer []string // records of some of these shards
+	for _, info := range before {
+		if slices.Equal(info.Merged, merged.Merged) {
+			return fmt.Errorf("merge: these shards are added up already, in run %s; to add them up anew, first: llm_prober runs remove %s", info.ID, info.ID)
+		}
+		if !slices.ContainsFunc(info.Merged, func(shard int) bool { return !slices.Contains(merged.Merged, shard) }) {
+			fewer = append(fewer, info.ID)
+		}
+	}
+	merged.ID = runs.NewID(merged.Started, merged.Ramp)
+	if err := s.judgeSum(merged, shards); err != nil {
+		return err
+	}
+	w, err := store.Begin(merged.ID)
 	if err != nil {
 		return err
 	}
@@ -202,7 +244,60 @@ func mergeRuns(c *runsCommand, e env, _ *storage, store *runs.Store) error {
 	if err := w.Commit(merged); err != nil {
 		return err
 	}
+	for _, id := range fewer {
+		fmt.Fprintf(e.stderr, "run %s has fewer of these shards; it is compared with nothing, and can go: llm_prober runs remove %s\n", id, id)
+	}
 	return writeRun(e.stdout, merged, "text")
+}
+
+// judgeSum judges merged shards by what the record has of the ramp's configuration, and by the whole runs that are kept here.
+func (s *storage) judgeSum(merged *record.Run, shards []*record.Run) error {
+	var used struct {
+		Ramp struct {
+			Compare *config.Compare `json:"compare"`
+			Repeat  int             `json:"repeat"`
+		} `json:"ramp"`
+	}
+	if len(merged.Config) > 0 {
+		if err := json.Unmarshal(merged.Config, &used); err != nil {
+			return fmt.Errorf("run %s: its configuration cannot be read: %w", shards[0].ID, err)
+		}
+	}
+	var o judge.Options
+	var history []*record.Run
+	if compare := used.Ramp.Compare; compare != nil {
+		against, err := s.against(compare)
+		if err != nil {
+			s.logger.Error("the run is compared with nothing", "err", err)
+		} else {
+			o.Compare = against
+			last, _ := compare.Last()
+			history = s.history(merged, lookedAt(last*max(used.Ramp.Repeat, 1)))
+		}
+	}
+	judge.JudgeSum(merged, shards, history, o)
+	return nil
+}
+
+// sumsOf lists the records of added up shards that are of one run with the given one, which is one of these too.
+func sumsOf(store *runs.Store, merged *record.Run) ([]runs.Info, error) {
+	return sameOccasion(store, merged, func(i *runs.Info) bool { return len(i.Merged) > 0 })
+}
+
+// sameOccasion lists the records of shards, or of their sums, that are of one run with the given sum. Shards that were given no
+// time to begin at are of one run if they were under way together.
+func sameOccasion(store *runs.Store, of *record.Run, wanted func(*runs.Info) bool) ([]runs.Info, error) {
+	infos, _, err := store.List(runs.Filter{Ramp: of.Ramp, Target: of.Target})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(infos, func(i runs.Info) bool {
+		same := i.Shards == of.Shards && i.Set == of.Set && i.Sets == of.Sets && i.Nominal.Equal(of.Nominal)
+		if of.Nominal.IsZero() {
+			same = same && !i.Started.After(of.Ended) && !of.Started.After(i.Ended)
+		}
+		return !same || !wanted(&i)
+	}), nil
 }
 
 func pinRun(c *runsCommand, e env, _ *storage, store *runs.Store) error {

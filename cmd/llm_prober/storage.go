@@ -30,9 +30,13 @@ func addStorageFlags(cmd *kingpin.CmdClause) *storageFlags {
 	addStoragePath(cmd, &f.path)
 	cmd.Flag("storage.max-runs", "How many runs of each ramp are kept; 0: all.").Default("100").IntVar(&f.maxRuns)
 	cmd.Flag("storage.max-age", "How long runs are kept; 0: for ever.").Default("2160h").DurationVar(&f.maxAge)
+	return f
+}
+
+// addClaims adds the flag of whoever has a schedule to share.
+func (f *storageFlags) addClaims(cmd *kingpin.CmdClause) {
 	cmd.Flag("ramp.claims", "Directory that probers share, so that each ramp runs on one of them; or kubernetes:NAME: pods of one name share Leases.").
 		PlaceHolder("DIR").StringVar(&f.claims)
-	return f
 }
 
 // addStoragePath adds the flag that all commands have which read records.
@@ -40,7 +44,7 @@ func addStoragePath(cmd *kingpin.CmdClause, path *string) {
 	cmd.Flag("storage.path", "Directory of the records of runs; made when it is first needed. Empty: nothing is kept.").Default("data").StringVar(path)
 }
 
-// historyOf is how many runs of a ramp are looked at: a new one is compared with 100 at most.
+// historyOf is how many runs of a ramp are looked at for one that can be read.
 const historyOf = 220
 
 // storage is what the flags say.
@@ -162,7 +166,7 @@ func (s *storage) judge(run *record.Run, rc *config.Ramp, tc *config.Target, log
 		} else {
 			o.Compare = against
 			last, _ := rc.Compare.Last()
-			history = s.history(rc.Name, lookedAt(last*max(rc.Repeat, 1)))
+			history = s.history(run, lookedAt(last*max(rc.Repeat, 1)))
 		}
 	}
 	judge.Judge(run, history, o)
@@ -191,15 +195,30 @@ func (s *storage) against(c *config.Compare) (*judge.Against, error) {
 	return a, err
 }
 
-// history are the newest runs of a ramp, as many as are wanted: those with which a new one may be compared.
-func (s *storage) history(name string, most int) []*record.Run {
+// history are the newest runs of a run's ramp, as many as are wanted: those with which it may be compared. Of a ramp that is
+// spread over many shards, most records are of another share of the load. Shards that were added up twice are one run.
+func (s *storage) history(of *record.Run, most int) []*record.Run {
+	store := s.open()
+	if store == nil {
+		return nil
+	}
+	infos, _, err := store.List(runs.Filter{Ramp: of.Ramp})
+	if err != nil {
+		s.logger.Error("records of runs cannot be listed", "ramp", of.Ramp, "err", err)
+	}
 	var history []*record.Run
-	for _, info := range s.list(name) {
+	added := map[int64]bool{} // when sums that are in began
+	for _, info := range infos {
 		if len(history) >= most {
 			break
 		}
+		at := info.Started.UnixNano()
+		if !judge.SameShare(&record.Run{Shard: info.Shard, Shards: info.Shards, Merged: info.Merged}, of) || len(info.Merged) > 0 && added[at] {
+			continue
+		}
 		if run := s.load(info.ID); run != nil {
 			history = append(history, run)
+			added[at] = added[at] || len(run.Merged) > 0
 		}
 	}
 	return history

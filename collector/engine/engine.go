@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/llmprober/llm_prober/prober/printable"
 	"github.com/llmprober/llm_prober/prober/redaction"
 )
 
@@ -44,6 +45,7 @@ type Engine struct {
 	last     time.Time  // when the newest fetch that succeeded was sent
 	took     time.Duration
 	problem  string // why the newest fetch failed, one of Reasons; empty where it did not
+	because  string // its error, as Problem returns it
 	failures map[string]float64
 	restarts float64
 	history  history
@@ -232,7 +234,7 @@ func (e *Engine) accept(r *reading, at time.Time, took time.Duration) {
 	v := e.exporter.view(r, e.accumulator, at, took)
 
 	e.mu.Lock()
-	e.view, e.last, e.took, e.restarts, e.problem = v, at, took, e.accumulator.restarts, ""
+	e.view, e.last, e.took, e.restarts, e.problem, e.because = v, at, took, e.accumulator.restarts, "", ""
 	e.history.add(v.snapshot)
 	e.mu.Unlock()
 
@@ -242,6 +244,9 @@ func (e *Engine) accept(r *reading, at time.Time, took time.Duration) {
 	e.kind, e.said = r.kind, ""
 }
 
+// maxBecause bounds what is remembered of an error, in characters.
+const maxBecause = 400
+
 // failed takes in that a fetch failed.
 func (e *Engine) failed(err error, took time.Duration) {
 	reason := reasonOf(err)
@@ -249,7 +254,7 @@ func (e *Engine) failed(err error, took time.Duration) {
 		err = redaction.Of(secrets()...).Error(err)
 	}
 	e.mu.Lock()
-	e.view, e.took, e.problem = nil, took, reason
+	e.view, e.took, e.problem, e.because = nil, took, reason, printable.Line(err.Error(), maxBecause)
 	e.failures[reason]++
 	e.mu.Unlock()
 
@@ -273,11 +278,12 @@ func (e *Engine) currentLocked() *view {
 	return e.view
 }
 
-// Problem returns why the newest fetch failed, one of Reasons; empty where it did not, or there was none yet.
-func (e *Engine) Problem() string {
+// Problem returns why the newest fetch failed: one of Reasons, and its error as one line without secrets, of 400 characters at most.
+// Both are empty where it did not, or there was none yet.
+func (e *Engine) Problem() (reason, because string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.problem
+	return e.problem, e.because
 }
 
 // Snapshot returns what the newest fetch brought. It is false where that failed, or there was none yet.

@@ -38,7 +38,7 @@ func reasonsNote() string {
 | ` + "`prober_resources`" + ` | the prober's own machine had no file descriptor, port or memory for the connection, which says nothing of the engine |
 | ` + "`timeout`" + ` | the answer was not complete in time |
 | ` + "`cut`" + ` | the answer broke off |
-| ` + "`http_3xx`" + ` | a redirect that is not followed: ` + "`http`" + ` has no ` + "`follow_redirects`" + `, or it leads to another origin. The log says where it leads |
+| ` + "`http_3xx`" + ` | a redirect that is not followed: ` + "`http`" + ` has no ` + "`follow_redirects`" + `, or it leads to another origin. The status page and the log say where it leads |
 | ` + "`http_4xx`, `http_5xx`" + ` | the status was not 200 |
 | ` + "`too_large`" + ` | the page is above 16 MiB |
 | ` + "`malformed`" + ` | the answer is not a metrics page |

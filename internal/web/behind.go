@@ -103,6 +103,9 @@ func engineText(e *Engine) (text string, bad bool) {
 		text = "engine metrics cannot be read"
 		if e.Problem != "" {
 			text += ": " + printable.Line(e.Problem, maxName)
+			if e.Because != "" {
+				text += ": " + printable.Line(e.Because, maxError)
+			}
 		}
 		return text, true
 	}

@@ -93,10 +93,7 @@ func stagesTable(l *record.Lane, sums sums, most, series int) *runTable {
 	for i := range l.Stages[:min(len(l.Stages), most)] {
 		s := &l.Stages[i]
 		sum := sums.of(s)
-		load := loadText(l.Open, s.End)
-		if s.Begin != s.End {
-			load = chart.Number(s.Begin) + " to " + load
-		}
+		load := stageLoad(l.Open, s)
 		row := append([]runCell{{Text: printable.Line(s.Name, maxStageName), Sub: stageSub(s)}}, runCells(load, grouped(s.Planned), grouped(s.Sent), grouped(s.Shed), grouped(sum.Sent-sum.Outcomes["ok"]))...)
 		row = append(row, statsCells(sum, s)...)
 		class := ""
@@ -315,10 +312,6 @@ func objectivesTable(run *record.Run, most int) *runTable {
 	if run.Diagnosis == nil || len(run.Diagnosis.Objectives) == 0 {
 		return nil
 	}
-	open := map[string]bool{}
-	for i := range run.Lanes {
-		open[run.Lanes[i].Name] = run.Lanes[i].Open
-	}
 	t := &runTable{
 		most: most, Caption: "Objectives by stage",
 		Note:  "Held and missed are said with 95 % confidence. The verdict counts what is promised; other stages are there to find the limit, or to recover from it.",
@@ -341,7 +334,7 @@ func objectivesTable(run *record.Run, most int) *runTable {
 		if j.Value != nil {
 			value = indicatorValue(j.Indicator, *j.Value)
 		}
-		row := runCells(name, loadText(open[j.Lane], j.Load), promiseText(j.Indicator, j.Percentile, j.Threshold, j.Probe), state, value,
+		row := runCells(name, judgedLoad(run, j), promiseText(j.Indicator, j.Percentile, j.Threshold, j.Probe), state, value,
 			grouped(j.Good)+" of "+grouped(j.Total), sure(j.Confidence), "yes")
 		row[3].Class = class
 		rowClass := ""
@@ -351,6 +344,32 @@ func objectivesTable(run *record.Run, most int) *runTable {
 		t.add(rowClass, row)
 	}
 	return t
+}
+
+// stageLoad is the load of a stage: both, where it changes.
+func stageLoad(open bool, s *record.Stage) string {
+	load := loadText(open, s.End)
+	if s.Begin != s.End {
+		load = chart.Number(s.Begin) + " to " + load
+	}
+	return load
+}
+
+// judgedLoad is the load of the stage in which an objective was judged.
+func judgedLoad(run *record.Run, j *record.Judged) string {
+	for i := range run.Lanes {
+		l := &run.Lanes[i]
+		if l.Name != j.Lane {
+			continue
+		}
+		for k := range l.Stages {
+			if s := &l.Stages[k]; s.Index == j.Stage {
+				return stageLoad(l.Open, s)
+			}
+		}
+		return loadText(l.Open, j.Load)
+	}
+	return loadText(true, j.Load)
 }
 
 // promiseText is an objective: p95 TTFT of chat ≤ 800 ms.

@@ -261,7 +261,7 @@ func whenOf(run *record.Run) []string {
 		if len(run.Merged) > 0 {
 			parts = append(parts, fmt.Sprintf("%d of %d shards added up", len(run.Merged), run.Shards))
 		} else {
-			parts = append(parts, fmt.Sprintf("shard %d of %d", run.Shard+1, run.Shards))
+			parts = append(parts, fmt.Sprintf("shard %d/%d", run.Shard, run.Shards))
 		}
 	}
 	return parts

@@ -41,6 +41,7 @@ type runsView struct {
 	MoreRamps          int
 	Live               []liveView
 	Rows               []recordRow
+	None               bool // nothing is on record, whatever is asked for
 	Filter             filterView
 	Older, Newest      string // links; empty: there is none
 	Compare            bool
@@ -118,13 +119,16 @@ func (h *runsPages) newRunsView(filter runs.Filter, query url.Values, now time.T
 		h.Logger.Error("list runs", "err", err)
 		v.Problem = "The records cannot be listed: " + printable.Line(err.Error(), maxSentence)
 	}
+	v.None = err == nil && len(all) == 0
 	v.ramps(h, all, live, now)
 	v.records(h, filter, query)
 	v.Filter = filters(all, filter)
 	switch n := len(v.Live); {
 	case n > 0:
 		v.Headline, v.Worst = plain(n, "ramp is running", "ramps are running"), "pending"
-	case len(all) == 0:
+	case err != nil:
+		v.Headline, v.Worst = "Runs cannot be listed", "down"
+	case v.None:
 		v.Headline, v.Worst = "No runs yet", "pending"
 	default:
 		last := verdictOf(all[0].Verdict)

@@ -121,6 +121,42 @@ func TestRunsRefuse(t *testing.T) {
 	}
 }
 
+// Where nothing is on record, the list says how a run comes to be; where something is, that it is not what was asked for; and where
+// nobody knows, neither.
+func TestNoRuns(t *testing.T) {
+	const none, notThis = "There are no runs yet.", "There is no such run on record."
+	for _, c := range []struct {
+		name   string
+		change func(*Options)
+		path   string
+		want   []string
+		not    []string
+	}{
+		{"ramps that can be started", nil, "/runs", []string{"No runs yet", none, "at the times of its schedule, or when it is started here."}, []string{notThis}},
+		{"whatever is asked for", nil, "/runs?verdict=pass", []string{none}, []string{notThis}},
+		{"ramps that cannot", func(o *Options) { o.Lifecycle = false }, "/runs", []string{none, "or by hand with <code>llm_prober ramp</code>."}, []string{notThis, "started here"}},
+		{"no ramps", func(o *Options) { o.Runs.Ramps = func() []Ramp { return nil } }, "/runs", []string{none, "there is no ramp in it."}, []string{notThis, "its schedule"}},
+		{"no such run", func(o *Options) { o.Runs = newShelf(t).source() }, "/runs?ramp=nobody", []string{notThis}, []string{none}},
+		{"a lost disk", func(o *Options) {
+			o.Runs.List = func(runs.Filter) ([]runs.Info, string, error) { return nil, "", errors.New("the disk is gone") }
+		}, "/runs", []string{"Runs cannot be listed", "the disk is gone"}, []string{none, notThis, "No runs yet"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			body := get(t, withRuns(t, new(shelf), c.change), c.path).Body.String()
+			for _, want := range c.want {
+				if !strings.Contains(body, want) {
+					t.Errorf("GET %s lacks %q", c.path, want)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(body, not) {
+					t.Errorf("GET %s has %q", c.path, not)
+				}
+			}
+		})
+	}
+}
+
 func TestRunsAreListed(t *testing.T) {
 	s := newShelf(t)
 	for len(s.runs) < 70 {

@@ -19,7 +19,8 @@ type Objective struct {
 type Engine struct {
 	Target, Kind     string
 	Up               bool
-	Problem          string   // why it could not be read; empty when it could
+	Problem          string   // why it could not be read, in a word; empty when it could
+	Because          string   // the error behind it, without secrets; empty: none is known
 	Running, Waiting *float64 // requests; nil: not known
 	KVCache          *float64 // the share of its cache that is in use, 0 to 1; nil: not known
 }

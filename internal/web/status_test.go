@@ -205,3 +205,26 @@ func TestFormats(t *testing.T) {
 		}
 	}
 }
+
+func TestEngineText(t *testing.T) {
+	two, share := 2.0, 0.25
+	for _, c := range []struct {
+		name   string
+		engine Engine
+		want   string
+		bad    bool
+	}{
+		{"read", Engine{Up: true, Running: &two, KVCache: &share}, "2" + nbsp + "running, KV" + nbsp + "25" + nbsp + "%", false},
+		{"read, and nothing of it known", Engine{Up: true}, "", false},
+		{"not read, and nobody knows why", Engine{}, "engine metrics cannot be read", true},
+		{"not read", Engine{Problem: "connect"}, "engine metrics cannot be read: connect", true},
+		{"not read, and why", Engine{Problem: "http_3xx", Because: "HTTP status 307:\n it leads elsewhere"}, "engine metrics cannot be read: http_3xx: HTTP status 307: it leads elsewhere", true},
+		{"not read, at length", Engine{Problem: "http_4xx", Because: strings.Repeat("x", 1000)}, "engine metrics cannot be read: http_4xx: " + strings.Repeat("x", maxError) + "…", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, bad := engineText(&c.engine); got != c.want || bad != c.bad {
+				t.Errorf("engineText() = %q, %t; want %q, %t", got, bad, c.want, c.bad)
+			}
+		})
+	}
+}

@@ -46,7 +46,7 @@ func everything(t testing.TB, name, text string) http.Handler {
 		Objectives: func() []Objective {
 			return []Objective{{Name: text, Target: name, Probe: name, Indicator: text, Threshold: 0.5, Goal: 0.9, Events: 100, Bad: 50}, {Name: "x", Target: name, Probe: name, Indicator: "ttft", Threshold: 0.5, Goal: 0.9, Events: 100, Bad: 5}}
 		},
-		Engines: func() []Engine { return []Engine{{Target: name, Kind: text, Problem: text}} },
+		Engines: func() []Engine { return []Engine{{Target: name, Kind: text, Problem: text, Because: text}} },
 		GPUs: func() []GPU {
 			return []GPU{{Target: name, Name: text, Throttled: text}, {Target: name, Name: text, XID: text}, {Target: name, Name: text, Lost: true}}
 		},

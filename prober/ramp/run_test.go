@@ -697,6 +697,46 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
+// What is planned is what this prober is to do: of a plan that is spread, its share.
+func TestSnapshotOfAShard(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		closed        bool
+		from, to      float64
+		shard, shards int
+		want          float64
+	}{
+		{"open", false, 20, 20, 0, 4, 5},
+		{"open, rising", false, 20, 40, 3, 4, 7.5},
+		{"closed", true, 3, 3, 1, 4, 1},
+		{"closed, and too few for all", true, 3, 3, 0, 4, 0},
+		{"closed, all of it", true, 3, 3, 0, 0, 3},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := planFor(&fakeServer{slots: 100, service: 200 * time.Millisecond}, Stage{From: test.from, To: test.to, Over: 20 * time.Second})
+				plan.Lanes[0].Closed = test.closed
+				plan.Shard, plan.Shards = test.shard, test.shards
+				var middle *Snapshot
+				seen := &journal{onTick: func(s *Snapshot) {
+					if s.At.Sub(s.Started) == 10*time.Second {
+						middle = s
+					}
+				}}
+				if _, err := Run(t.Context(), plan, seen); err != nil {
+					t.Fatal(err)
+				}
+				if middle == nil {
+					t.Fatal("no progress after 10s")
+				}
+				if l := middle.Lanes[0]; l.Planned != test.want || test.closed && l.InFlight != int(test.want) {
+					t.Errorf("planned %v, in flight %d; want %v", l.Planned, l.InFlight, test.want)
+				}
+			})
+		})
+	}
+}
+
 func TestTraceIsPlayed(t *testing.T) {
 	trace, err := workload.ReadTrace("t", strings.NewReader("0\n1\n1.5\n4\n"))
 	if err != nil {

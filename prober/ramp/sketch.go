@@ -52,9 +52,9 @@ func (s *sketch) add(d time.Duration, n int) {
 	s.max = max(s.max, d)
 }
 
-// quantile is the value that a share q of all is at most.
+// quantile is the smallest value that at least a share q of all is at most.
 func (s *sketch) quantile(q float64) time.Duration {
-	rank := max(int(q*float64(s.n)+0.5), 1)
+	rank := record.Rank(q, s.n)
 	seen := 0
 	for i, n := range s.counts {
 		if seen += int(n); seen >= rank {

@@ -35,7 +35,7 @@ func (l *lane) snapshot(now time.Time) LaneSnapshot {
 	p.Where = s.where("", s.measures(now))
 	p.Kind = s.rec.Kind
 	if !s.over {
-		p.Planned = s.load(now)
+		p.Planned = l.share(s.load(now))
 	}
 	p.Sent, p.Ended, p.OK, p.Failed, p.Shed = s.asked, s.done, s.ok, s.failed, s.shed
 	var ttft record.Histogram

@@ -133,8 +133,8 @@ func (w *watchdog) lanes(now time.Time, s state) *record.Abort {
 			continue
 		}
 		for i, limit := range limits.TTFT {
-			if slow := float64(l.slow[i]) / float64(l.timed); slow > 1-limit.Percentile/100 {
-				return &record.Abort{At: now, Limit: "ttft", Lane: l.name, Value: slow, Bound: 1 - limit.Percentile/100, Over: limits.Over,
+			if l.timed-l.slow[i] < record.Rank(limit.Percentile/100, l.timed) {
+				return &record.Abort{At: now, Limit: "ttft", Lane: l.name, Value: float64(l.slow[i]) / float64(l.timed), Bound: 1 - limit.Percentile/100, Over: limits.Over,
 					Words: fmt.Sprintf("the p%v of the time to first token of lane %s was above %v for %v: %d of %d requests were slower, or failed", limit.Percentile, l.name, limit.Bound, limits.Over, l.slow[i], l.timed)}
 			}
 		}

@@ -16,7 +16,7 @@ func httpKeys() map[string]string {
 		"HTTPClientConfig.bearer_token":      "The older way to write `authorization.credentials`.",
 		"HTTPClientConfig.bearer_token_file": "The older way to write `authorization.credentials_file`.",
 		"HTTPClientConfig.tls_config":        "TLS, for `https` URLs.",
-		"HTTPClientConfig.follow_redirects":  "Whether redirects are followed. Off, unlike in Prometheus: a redirect could carry credentials to another host, and its time would be counted as the server's.",
+		"HTTPClientConfig.follow_redirects":  "Whether redirects of an engine's page and of a list of targets are followed, within the same origin: scheme, host and port. Probes follow none. Off, unlike in Prometheus: a redirect could carry credentials to another host, and its time would be counted as the server's.",
 		"HTTPClientConfig.enable_http2":      "Whether HTTP/2 may be spoken. Off, unlike in Prometheus: with HTTP/1.1 a connection carries one stream, and each event has its exact time of arrival.",
 		"HTTPClientConfig.http_headers":      "More headers, whose values may be shown or come from files. For secrets `headers` of the target is shorter.",
 

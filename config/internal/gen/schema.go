@@ -371,7 +371,7 @@ func constrainRamp(s *jsonschema.Schema) {
 
 	objective := ramp["objectives"].Items.Properties
 	oneOfWords(objective["indicator"], config.Indicators())
-	objective["percentile"].ExclusiveMinimum, objective["percentile"].ExclusiveMaximum = new(0.0), new(100.0)
+	objective["percentile"].Minimum, objective["percentile"].ExclusiveMaximum = new(1.0), new(100.0)
 	abort := ramp["abort"].Properties
 	abort["error_share"].ExclusiveMinimum, abort["error_share"].Maximum = new(0.0), new(1.0)
 	abort["cost"].ExclusiveMinimum, abort["victims"].ExclusiveMinimum = new(0.0), new(1.0)

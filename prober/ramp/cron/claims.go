@@ -53,6 +53,19 @@ func (c FileClaims) holder() string {
 	return strings.Join(strings.Fields(cmp.Or(c.Holder, host, "?")), " ")
 }
 
+// Check makes the directory where it is missing, and says why nothing could be claimed in it.
+func (c FileClaims) Check() error {
+	if err := os.MkdirAll(c.Dir, 0o770); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(c.Dir, ".check-*") // not the name of a claim
+	if err != nil {
+		return err
+	}
+	_ = f.Close()
+	return os.Remove(f.Name())
+}
+
 // Claim tells whether an occasion is ours to run: true once for all probers, false afterwards.
 func (c FileClaims) Claim(ctx context.Context, name string, nominal time.Time) (bool, error) {
 	if err := ctx.Err(); err != nil {

@@ -13,6 +13,34 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+func TestFileClaimsCheck(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "claims")
+	for range 2 { // it makes the directory, and leaves nothing in it
+		if err := (FileClaims{Dir: dir}).Check(); err != nil {
+			t.Fatalf("Check = %v; want nil", err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("after Check the directory has %v, %v; want nothing", entries, err)
+		}
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (FileClaims{Dir: file}).Check(); err == nil {
+		t.Error("Check of a file = nil; want an error")
+	}
+	if os.Geteuid() == 0 {
+		return // may write anywhere
+	}
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if err := (FileClaims{Dir: dir}).Check(); err == nil {
+		t.Error("Check of a directory that cannot be written to = nil; want an error")
+	}
+}
+
 func TestFileClaims(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "claims")
 	night := at(t, "2026-11-22T02:00:00Z")

@@ -324,3 +324,25 @@ func TestComparisonWords(t *testing.T) {
 	golden(t, "compare.json", string(text))
 	golden(t, "compare_two.txt", ComparisonText(Compare(nights(50, .260), nights(0, .2), nil, Margin{})))
 }
+
+// A run that is worse must not widen the spread that it is held against, nor one that failed, whatever chose them.
+func TestSpreadOf(t *testing.T) {
+	history := nights(0, .200, .206, .194, .203, .198, .210, .192, .400, .401)
+	usual := slices.Clone(history[:7])
+	slow, slower := history[7], history[8]
+	slow.Verdict = record.Fail
+	slices.Reverse(history)
+	news, olds := []*record.Run{slower}, []*record.Run{usual[2]}
+	got := SpreadOf(news, olds, history) // newest first, as a store lists them
+	if want := slices.Delete(usual, 2, 3); !slices.Equal(idsOf(got), idsOf(want)) {
+		t.Errorf("SpreadOf() = %v; want %v", idsOf(got), idsOf(want))
+	}
+	if c := Compare(news, olds, got, Margin{}); c.Verdict != record.Regressed {
+		t.Errorf("Compare() = %s, %q; want %s", c.Verdict, c.Words, record.Regressed)
+	}
+	shard := *slower
+	shard.Shard, shard.Shards = 1, 4
+	if got := SpreadOf([]*record.Run{&shard}, nil, history); len(got) != 0 {
+		t.Errorf("SpreadOf() of a shard = %v; want none of the whole runs", idsOf(got))
+	}
+}

@@ -59,8 +59,12 @@ func (p *point) at(t time.Time) bool {
 }
 
 func headroomWords(h *record.Headroom) string {
-	if h.Before == 0 {
-		return fmt.Sprintf("The engine was idle before the run: all of its %s requests at the knee are free.", number(h.AtKnee))
+	atKnee := amount(h.AtKnee, "request")
+	if h.Before > 0 {
+		return fmt.Sprintf("Headroom is %s: %s ran in the engine before the run, %s at the knee.", percent(h.Ratio), amount(h.Before, "request"), number(h.AtKnee))
 	}
-	return fmt.Sprintf("Headroom is %s: %s requests ran in the engine before the run, %s at the knee.", percent(h.Ratio), number(h.Before), number(h.AtKnee))
+	if atKnee == "1 request" {
+		return "The engine was idle before the run: its 1 request at the knee is free."
+	}
+	return fmt.Sprintf("The engine was idle before the run: all of its %s at the knee are free.", atKnee)
 }

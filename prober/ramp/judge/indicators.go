@@ -76,7 +76,7 @@ func figuresOf(run *record.Run, loads map[string][]float64, percentiles map[stri
 // figureOf is a percentile of an indicator: of rates the one that so many per cent of the answers reach.
 func figureOf(h *record.Histogram, indicator string, p float64) float64 {
 	if indicator == record.OutputRate {
-		return record.TimeRate(h.Quantile(1 - p/100))
+		return record.TimeRate(h.Reached(p / 100))
 	}
 	return h.Quantile(p / 100).Seconds()
 }

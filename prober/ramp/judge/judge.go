@@ -114,28 +114,30 @@ func invalid(run *record.Run) (reasons []string) {
 	return reasons
 }
 
-// promises says which objectives were missed where they are promised, and which could not be decided.
+// promises says which objectives were missed where they are promised, and which could not be decided: at loads that were held
+// first, for those tell most.
 func promises(run *record.Run) (missed, open []string) {
-	kinds := map[string]bool{}
-	for i := range run.Lanes {
-		kinds[run.Lanes[i].Name] = run.Lanes[i].Open
-	}
-	undecided := 0
+	var between []string // not decided while the load changed
 	for i := range run.Diagnosis.Objectives {
 		j := &run.Diagnosis.Objectives[i]
 		switch {
 		case !j.Promised:
 		case j.Missed:
-			missed = append(missed, judgedWords(j, kinds[j.Lane]))
+			missed = append(missed, judgedWords(run, j))
 		case !j.Held:
-			undecided++
-			if undecided <= 3 {
-				open = append(open, judgedWords(j, kinds[j.Lane]))
+			if _, changes := duringWords(run, j); changes {
+				between = append(between, judgedWords(run, j))
+			} else {
+				open = append(open, judgedWords(run, j))
 			}
 		}
 	}
-	if undecided > 3 {
-		open = append(open, fmt.Sprintf("%d more were not decided: too few requests.", undecided-3))
+	open = append(open, between...)
+	switch more := len(open) - 3; {
+	case more == 1:
+		open = append(open[:3], "1 more was not decided: too few requests.")
+	case more > 1:
+		open = append(open[:3], fmt.Sprintf("%d more were not decided: too few requests.", more))
 	}
 	if k := run.Diagnosis.Knee; searches(run) && k != nil && k.HeldAt == 0 && len(missed) == 0 {
 		missed = append(missed, kneeWords(k))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,81 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("Judge() = %s, %q; want %s, %q", run.Verdict, run.Reasons, test.want, test.reason)
 			}
 		})
+	}
+}
+
+// TestVerdictOfARise tells of a stage whose load changes by both its loads, and of what was not decided there behind all else.
+func TestVerdictOfARise(t *testing.T) {
+	rise := replay.Stage{From: 1, To: 6, Over: 8 * time.Second, Mix: chat()}
+	run := replayed(t, replay.Plan{
+		Ramp: "soak", Shape: "soak", Server: server(), Seed: 4, Objectives: promise(.5),
+		Lanes: []replay.Lane{{Name: "main", Stages: []replay.Stage{rise, hold(6, time.Minute)}}},
+	})
+	Judge(run, nil, Options{})
+	want := []string{
+		"No objective was missed.",
+		"While the load rose from 1/s to 6/s there were too few requests to decide p95 TTFT of chat: 22.5 ms, promised 500 ms (29 of 29 requests good; confidence 91.6 %).",
+	}
+	if d := cmp.Diff(want, run.Reasons); d != "" || run.Verdict != record.Pass {
+		t.Errorf("Judge() = %s; reasons (-want +got):\n%s", run.Verdict, d)
+	}
+	if words := run.Diagnosis.Words[0]; !strings.HasPrefix(words, "All objectives held up to 6/s") {
+		t.Errorf("it says %q of the load that was held; want that all objectives held", words)
+	}
+
+	run.Objectives = promise(.005)
+	Judge(run, nil, Options{})
+	if want := "p95 TTFT of chat missed while the load rose from 1/s to 6/s: "; run.Verdict != record.Fail || !strings.HasPrefix(run.Reasons[0], want) {
+		t.Errorf("Judge() = %s, %q; want fail, %q", run.Verdict, run.Reasons, want)
+	}
+
+	run.Lanes[0].Open = false // a closed loop, whose loads are no rates
+	run.Objectives = promise(.5)
+	run.Lanes[0].Stages[1].Probes["chat"] = run.Lanes[0].Stages[0].Probes["chat"]
+	Judge(run, nil, Options{})
+	open := run.Reasons[1:]
+	if len(open) != 2 || !strings.HasPrefix(open[0], "p95 TTFT of chat was not decided at 6 at once: ") || !strings.HasPrefix(open[1], "While the load rose from 1 to 6 at once there were") {
+		t.Errorf("Judge() = %s, %q; want the load that was held first", run.Verdict, run.Reasons)
+	}
+
+	if words, changes := duringWords(&record.Run{Lanes: []record.Lane{{Name: "main", Open: true, Stages: []record.Stage{{Begin: 6, End: .5}}}}}, &record.Judged{Lane: "main", Load: .5}); words != "while the load fell from 6/s to 0.5/s" || !changes {
+		t.Errorf("duringWords(a fall) = %q, %v; want it to fall", words, changes)
+	}
+	if words, changes := duringWords(&record.Run{}, &record.Judged{Lane: "main", Load: 2}); words != "at 2/s" || changes {
+		t.Errorf("duringWords(no such stage) = %q, %v; want the load it ended with", words, changes)
+	}
+}
+
+// TestUndecidedAreCounted tells of three that were not decided, and how many more there were.
+func TestUndecidedAreCounted(t *testing.T) {
+	for n, want := range map[int]string{3: "", 4: "1 more was not decided: too few requests.", 6: "3 more were not decided: too few requests."} {
+		run := soak(t, 5, promise(.5))
+		Judge(run, nil, Options{})
+		j := run.Diagnosis.Objectives[0]
+		j.Held, run.Diagnosis.Objectives = false, nil
+		for range n {
+			run.Diagnosis.Objectives = append(run.Diagnosis.Objectives, j)
+		}
+		_, open := promises(run)
+		if got := strings.Join(open[3:], "; "); got != want {
+			t.Errorf("of %d, behind three: %q; want %q", n, got, want)
+		}
+	}
+}
+
+func TestHeadroomWords(t *testing.T) {
+	for _, tt := range []struct {
+		h    record.Headroom
+		want string
+	}{
+		{record.Headroom{AtKnee: 11.5}, "The engine was idle before the run: all of its 11.5 requests at the knee are free."},
+		{record.Headroom{AtKnee: 1}, "The engine was idle before the run: its 1 request at the knee is free."},
+		{record.Headroom{Before: 1, AtKnee: 4, Ratio: .75}, "Headroom is 75 %: 1 request ran in the engine before the run, 4 at the knee."},
+		{record.Headroom{Before: 1.2, AtKnee: 4, Ratio: .7}, "Headroom is 70 %: 1.2 requests ran in the engine before the run, 4 at the knee."},
+	} {
+		if got := headroomWords(&tt.h); got != tt.want {
+			t.Errorf("headroomWords(%+v) = %q; want %q", tt.h, got, tt.want)
+		}
 	}
 }
 
@@ -173,6 +249,7 @@ func TestNumbers(t *testing.T) {
 		{seconds(.8121), "812 ms"}, {seconds(1.24), "1.24 s"}, {seconds(200), "3 min 20 s"}, {seconds(5e-5), "50 µs"}, {seconds(math.Inf(1)), "no answer"},
 		{seconds(119.9), "120 s"}, {percent(.1234), "12.3 %"}, {change(.2), "+20 %"}, {change(-.2), "-20 %"}, {sure(.99999), "99.9 %"}, {sure(.9599), "95.9 %"},
 		{list([]string{"a", "b", "c"}), "a, b and c"}, {capital("p95 of x"), "p95 of x"}, {capital("share"), "Share"}, {chanceOf(1e-9), "p < 0.0001"},
+		{amount(1, "request"), "1 request"}, {amount(1.001, "request"), "1 request"}, {amount(.5, "request"), "0.5 requests"}, {amount(0, "request"), "0 requests"},
 		{escaped("a_b|<c>"), "a\\_b\\|&lt;c&gt;"},
 	} {
 		if test.got != test.want {

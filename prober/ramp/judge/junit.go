@@ -70,17 +70,13 @@ func JUnit(run *record.Run) ([]byte, error) {
 	}
 	s.Cases = append(s.Cases, verdict)
 	if d := run.Diagnosis; d != nil {
-		open := map[string]bool{}
-		for i := range run.Lanes {
-			open[run.Lanes[i].Name] = run.Lanes[i].Open
-		}
 		for i := range d.Objectives {
 			j := &d.Objectives[i]
 			if !j.Promised {
 				continue
 			}
 			c := junitCase{Class: run.Ramp + "." + j.Lane, Name: fmt.Sprintf("stage %d, %s: %s", j.Stage+1, j.Name, promiseWords(j.Indicator, j.Percentile, j.Threshold, j.Probe))}
-			switch words := judgedWords(j, open[j.Lane]); {
+			switch words := judgedWords(run, j); {
 			case j.Missed:
 				c.Failure = &junitWhy{Type: "objective", Message: words}
 			case !j.Held:

@@ -233,8 +233,8 @@ func kneeWords(k *record.Knee) string {
 		return fmt.Sprintf("All objectives held up to %s, the highest load that was tried and clear (confidence %s): %s and %s output tokens/s.",
 			loadWords(k.Open, k.HeldAt), sure(k.Confidence), rateWords(k.RequestsPerSecond), number(k.TokensPerSecond))
 	}
-	return fmt.Sprintf("The knee is at about %s: all objectives held at %s (confidence %s; %s output tokens/s, %s requests under way), and at %s %s.",
-		loadWords(k.Open, k.Load), loadWords(k.Open, k.HeldAt), sure(k.Confidence), number(k.TokensPerSecond), number(k.InFlight), loadWords(k.Open, k.MissedAt), brokeWords(k.Broke))
+	return fmt.Sprintf("The knee is at about %s: all objectives held at %s (confidence %s; %s output tokens/s, %s under way), and at %s %s.",
+		loadWords(k.Open, k.Load), loadWords(k.Open, k.HeldAt), sure(k.Confidence), number(k.TokensPerSecond), amount(k.InFlight, "request"), loadWords(k.Open, k.MissedAt), brokeWords(k.Broke))
 }
 
 func brokeWords(broke string) string {

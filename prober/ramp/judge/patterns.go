@@ -91,7 +91,7 @@ func queueing(run *record.Run, l *record.Lane, points []point) *record.Finding {
 		}
 		if waiting := samplesOf(run, high, func(e *record.EngineSample) *float64 { return e.Waiting }); len(waiting) > 0 {
 			if n := average(waiting); n >= 1 {
-				f.Cause = fmt.Sprintf("%s requests waited in the engine meanwhile, on average: a queue", number(n))
+				f.Cause = fmt.Sprintf("%s waited in the engine meanwhile, on average: a queue", amount(n, "request"))
 			} else {
 				f.Cause = "no request waited in the engine meanwhile: delay by the batch, or before the engine"
 			}

@@ -30,7 +30,8 @@ type Selection struct {
 
 // Select chooses from the history what the run is compared with: with is as the configuration has it, or the id of a run.
 // Baseline is the run of baseline:NAME. Runs of other ramps and targets, later ones and those without a word on the server
-// are passed over, and so are those of another share of the load: a shard and the whole have not the same to bear. The history may be in any order and may have the run itself.
+// are passed over, and so are those of another share of the load: see SameShare. The history
+// may be in any order and may have the run itself.
 //
 // Of a ramp that is repeated, a set is judged when its last run is there, against the latest complete set before.
 func Select(run *record.Run, history []*record.Run, with string, baseline *record.Run) Selection {
@@ -40,7 +41,7 @@ func Select(run *record.Run, history []*record.Run, with string, baseline *recor
 	}
 	var earlier []*record.Run
 	for _, r := range history {
-		if r.ID != run.ID && r.Ramp == run.Ramp && r.Target == run.Target && r.Started.Before(run.Started) && sameShare(r, run) {
+		if r.ID != run.ID && r.Ramp == run.Ramp && r.Target == run.Target && r.Started.Before(run.Started) && SameShare(r, run) {
 			earlier = append(earlier, r)
 		}
 	}
@@ -91,14 +92,26 @@ func Select(run *record.Run, history []*record.Run, with string, baseline *recor
 		}
 	}
 	if len(s.Olds) < Few {
-		s.Spread = tail(only(held, func(r *record.Run) bool { return !slices.Contains(idsOf(s.Olds), r.ID) }), DefaultLast)
+		s.Spread = SpreadOf(s.News, s.Olds, held)
 	}
 	return s
 }
 
-// sameShare reports whether two runs of a ramp made the same share of its load: all of it, perhaps as shards that were added
-// up, or the same shard.
-func sameShare(a, b *record.Run) bool {
+// SpreadOf chooses from the history, which may be in any order, the runs that tell how much runs differ where there are few old ones:
+// the newest that passed of the same ramp, target and share of the load. Those that are compared are not among them: a run that
+// is worse would widen the spread that it is held against.
+func SpreadOf(news, olds, history []*record.Run) []*record.Run {
+	compared := idsOf(slices.Concat(news, olds))
+	fit := only(history, func(r *record.Run) bool {
+		return passed(r) && r.Ramp == news[0].Ramp && r.Target == news[0].Target && SameShare(r, news[0]) && !slices.Contains(compared, r.ID)
+	})
+	slices.SortStableFunc(fit, func(a, b *record.Run) int { return a.Started.Compare(b.Started) })
+	return tail(fit, DefaultLast)
+}
+
+// SameShare reports whether two runs of a ramp made the same share of its load: all of it, perhaps as shards that were added
+// up, or the same shard. A shard and the whole have not the same to bear, and a sum in which a shard is missing is like no other.
+func SameShare(a, b *record.Run) bool {
 	whole := func(r *record.Run) bool { return r.Shards == 0 || len(r.Merged) > 0 && len(r.Missing()) == 0 }
 	if whole(a) || whole(b) {
 		return whole(a) && whole(b)

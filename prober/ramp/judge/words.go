@@ -62,12 +62,28 @@ func loadWords(open bool, load float64) string {
 	return number(load) + " at once"
 }
 
+// rangeWords writes loads from one to another.
+func rangeWords(open bool, from, to float64) string {
+	if open {
+		return "from " + loadWords(open, from) + " to " + loadWords(open, to)
+	}
+	return "from " + number(from) + " to " + loadWords(open, to)
+}
+
 // count writes how many of a thing.
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
 	return strconv.Itoa(n) + " " + thing + "s"
+}
+
+// amount writes how much there is of a thing, which need not be whole: 1 request, 12.5 requests.
+func amount(v float64, thing string) string {
+	if text := number(v); text != "1" {
+		return text + " " + thing + "s"
+	}
+	return "1 " + thing
 }
 
 // chanceOf writes a p-value.
@@ -133,7 +149,7 @@ func promiseWords(indicator string, percentile, threshold float64, probe string)
 }
 
 // judgedWords says how an objective fared in a stage.
-func judgedWords(j *record.Judged, open bool) string {
+func judgedWords(run *record.Run, j *record.Judged) string {
 	value := "no answer"
 	if j.Value != nil {
 		value = valueWords(j.Indicator, *j.Value)
@@ -145,15 +161,45 @@ func judgedWords(j *record.Judged, open bool) string {
 	case record.OutputRate:
 		what = indicatorWords(j.Indicator)
 	}
-	fared := "was not decided"
+	what += " of " + j.Probe
+	during, changes := duringWords(run, j)
+	fared := what + " was not decided " + during
 	switch {
 	case j.Held:
-		fared = "held"
+		fared = what + " held " + during
 	case j.Missed:
-		fared = "missed"
+		fared = what + " missed " + during
+	case changes:
+		// On the way from one load to another there seldom are enough: no news of the server.
+		fared = capital(during) + " there were too few requests to decide " + what
 	}
-	return fmt.Sprintf("%s of %s %s at %s: %s, promised %s (%d of %s good; confidence %s).",
-		what, j.Probe, fared, loadWords(open, j.Load), value, valueWords(j.Indicator, j.Threshold), j.Good, count(j.Total, "request"), sure(j.Confidence))
+	return fmt.Sprintf("%s: %s, promised %s (%d of %s good; confidence %s).",
+		fared, value, valueWords(j.Indicator, j.Threshold), j.Good, count(j.Total, "request"), sure(j.Confidence))
+}
+
+// duringWords says under which load an objective was judged, "at 6/s" or "while the load rose from 1/s to 6/s", and whether that
+// changed.
+func duringWords(run *record.Run, j *record.Judged) (words string, changes bool) {
+	open, begin, end := true, j.Load, j.Load
+	for i := range run.Lanes {
+		l := &run.Lanes[i]
+		if l.Name != j.Lane {
+			continue
+		}
+		open = l.Open
+		for k := range l.Stages {
+			if s := &l.Stages[k]; s.Index == j.Stage {
+				begin, end = s.Begin, s.End
+			}
+		}
+	}
+	switch {
+	case begin < end:
+		return "while the load rose " + rangeWords(open, begin, end), true
+	case begin > end:
+		return "while the load fell " + rangeWords(open, begin, end), true
+	}
+	return "at " + loadWords(open, j.Load), false
 }
 
 // list joins words: "a, b and c".

@@ -43,15 +43,14 @@ func (s *Stats) worst(o Objective, j Judgement) float64 {
 		return j.Share()
 	}
 	times := s.Indicator(o.Indicator)
-	rank := math.Ceil(o.Goal()*float64(j.N) - 1e-9) // of the worst that still belongs to the share, from 1
-	n := float64(times.Count())
+	rank, n := Rank(o.Goal(), j.N), times.Count() // of all, failed ones too; of those that have a time
 	switch {
 	case o.Indicator == OutputRate && rank > n:
 		return 0
 	case o.Indicator == OutputRate:
-		return TimeRate(times.Quantile((n - rank + .5) / n))
+		return TimeRate(times.at(n + 1 - rank))
 	case rank > n:
 		return math.Inf(1)
 	}
-	return times.Quantile((rank - .5) / n).Seconds() // the half keeps clear of the next one's share
+	return times.at(rank).Seconds()
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // served is a stage whose requests had these times to first token, and so many that failed or were shed.
@@ -66,4 +68,36 @@ func TestHeldOfRates(t *testing.T) {
 	if got := s.Held(o); !got.Held || got.Good != 99 || math.Abs(got.Value-50) > .1 {
 		t.Errorf("Held() = %+v; want it held at 50 tokens/s", got)
 	}
+}
+
+// TestOneDefinition holds the percentile of an objective to that of its stage, which has no failures, and both to what was counted.
+func TestOneDefinition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 200).Draw(t, "n")
+		stats := &Stats{Sent: n, Outcomes: map[string]int{"ok": n}, TTFT: &Histogram{}, OutputRate: &Histogram{}}
+		for range n {
+			v := rapid.IntRange(1, 200).Draw(t, "v")
+			stats.TTFT.Record(time.Duration(v) * unit)
+			stats.OutputRate.Record(time.Duration(v) * unit)
+		}
+		s := &Stage{Planned: n, Probes: map[string]*Stats{"chat": stats}}
+		bound := time.Duration(rapid.IntRange(1, 200).Draw(t, "bound")) * unit
+		for _, o := range []Objective{
+			{Indicator: TTFT, Threshold: bound.Seconds()},
+			{Indicator: OutputRate, Threshold: TimeRate(bound)},
+		} {
+			o.Percentile = float64(rapid.IntRange(1, 99).Draw(t, "percentile"))
+			j, h := s.Judge(o), s.Held(o)
+			if j.Value != h.Value {
+				t.Fatalf("p%v %s of %d: Judge has %v, Held %v", o.Percentile, o.Indicator, n, j.Value, h.Value)
+			}
+			within := h.Value <= o.Threshold
+			if o.Indicator == OutputRate {
+				within = h.Value >= o.Threshold
+			}
+			if within != j.Held {
+				t.Fatalf("p%v %s of %d is %v, threshold %v; %d good, held %v", o.Percentile, o.Indicator, n, h.Value, o.Threshold, j.Good, j.Held)
+			}
+		}
+	})
 }

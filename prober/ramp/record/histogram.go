@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -69,18 +70,32 @@ func (h *Histogram) Count() int {
 	return int(h.h.TotalCount())
 }
 
-// Quantile is the value that a share q of all, 0 to 1, is at most. 0 where there is none.
-func (h *Histogram) Quantile(q float64) time.Duration {
-	if h.Count() == 0 {
+// Quantile is the smallest value that at least a share q of all, 0 to 1, is at most. 0 where there is none.
+func (h *Histogram) Quantile(q float64) time.Duration { return h.at(Rank(q, h.Count())) }
+
+// Reached is the largest value that at least a share q of all, 0 to 1, is at least: Quantile from above. 0 where there is none.
+func (h *Histogram) Reached(q float64) time.Duration { return h.at(h.Count() + 1 - Rank(q, h.Count())) }
+
+// Rank is which of n sorted values is their quantile q, 0 to 1, counted from 1: the first up to which at least a share q of
+// them lies. 1 where there is none.
+func Rank(q float64, n int) int {
+	// A product that is above a whole number by rounding alone is that number: 0.07 × 100 is 7.000000000000001.
+	return max(int(math.Ceil(min(q, 1)*float64(n)-1e-9)), 1)
+}
+
+// at is the value of that rank, from 1 to the count. 0 where there is none.
+func (h *Histogram) at(rank int) time.Duration {
+	count := h.Count()
+	if count == 0 {
 		return 0
 	}
 	if h.packed == nil {
-		return time.Duration(h.h.ValueAtQuantile(q*100)) * unit
+		// HdrHistogram rounds a share of the count to the nearest rank, which gives this very one back.
+		return time.Duration(h.h.ValueAtQuantile(100*float64(rank)/float64(count))) * unit
 	}
-	rank := max(int64(min(q, 1)*float64(h.packed.count)+0.5), 1) // as HdrHistogram has it
 	var n int64
 	for _, b := range h.packed.bars {
-		if n += b.count; n >= rank {
+		if n += b.count; n >= int64(rank) {
 			return time.Duration(b.to) * unit
 		}
 	}

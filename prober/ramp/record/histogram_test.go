@@ -2,6 +2,8 @@ package record
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,6 +64,80 @@ func TestHistogramIsExactToAThousandth(t *testing.T) {
 	var nothing *Histogram
 	if nothing.Count() != 0 || nothing.Quantile(.5) != 0 || nothing.AtMost(time.Hour) != 0 {
 		t.Error("a nil histogram is not empty")
+	}
+}
+
+// A quantile is the smallest value that at least its share is at most, and what a share reaches is the largest that at least
+// the share is at least: as counting says, one by one, packed or not.
+func TestHistogramQuantilesAreThoseOfSortedValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h Histogram
+		var values []time.Duration
+		for range rapid.IntRange(1, 300).Draw(t, "n") {
+			d := time.Duration(rapid.IntRange(1, 2047).Draw(t, "d")) * unit // so small ones are held exactly
+			values = append(values, d)
+			h.Record(d)
+		}
+		slices.Sort(values)
+		n := len(values)
+		percent := rapid.IntRange(1, 100).Draw(t, "percent")
+		q := float64(percent) / 100
+		// In whole numbers: a share of percent / 100 is at most this one, and not at most the one before.
+		i := 0
+		for 100*(i+1) < percent*n {
+			i++
+		}
+		low, high := values[i], values[n-1-i]
+		for _, packed := range []bool{false, true} {
+			if packed {
+				h.Pack()
+			}
+			if got := h.Quantile(q); got != low {
+				t.Fatalf("packed %v: Quantile(%v) of %d = %v; want %v", packed, q, n, got, low)
+			}
+			if at := h.AtMost(low); 100*at < percent*n {
+				t.Fatalf("packed %v: %d of %d are at most Quantile(%v)", packed, at, n, q)
+			}
+			if got := h.Reached(q); got != high {
+				t.Fatalf("packed %v: Reached(%v) of %d = %v; want %v", packed, q, n, got, high)
+			}
+			off := math.Sqrt(q * (1 - q) / float64(n)) // the order statistics around it enclose it
+			if below, above := h.Quantile(max(q-off, 0)), h.Quantile(min(q+off, 1)); below > low || above < low {
+				t.Fatalf("packed %v: Quantile(%v ± %v) of %d are %v and %v; want %v between them", packed, q, off, n, below, above, low)
+			}
+			if got := h.Quantile(0); got != values[0] {
+				t.Fatalf("packed %v: Quantile(0) = %v; want the least, %v", packed, got, values[0])
+			}
+		}
+	})
+}
+
+func TestRank(t *testing.T) {
+	for _, tt := range []struct {
+		q       float64
+		n, want int
+	}{
+		{.95, 36, 35}, // 34 would be 94.4 %
+		{.95, 37, 36},
+		{.95, 20, 19}, // a share that is whole
+		{.95, 100, 95},
+		{1 - .95, 100, 5}, // 0.05 and a little, by rounding
+		{.07, 100, 7},     // 7.000000000000001
+		{.99, 51, 51},     // the largest belongs to it up to 99
+		{.99, 99, 99},
+		{.99, 100, 99},
+		{.5, 3, 2},
+		{.5, 4, 2},
+		{.999, 1000, 999},
+		{.95, 1e9, 950000000},
+		{0, 5, 1},
+		{1, 5, 5},
+		{2, 5, 5},
+		{.5, 0, 1},
+	} {
+		if got := Rank(tt.q, tt.n); got != tt.want {
+			t.Errorf("Rank(%v, %d) = %d; want %d", tt.q, tt.n, got, tt.want)
+		}
 	}
 }
 

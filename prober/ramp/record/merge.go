@@ -1,10 +1,13 @@
 package record
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -26,10 +29,13 @@ const MaxShards = 1000
 // length, it is invalid. Samples of the engine and GPUs are those of the first shard that has some, since all look at the
 // same. What was concluded from a shard alone (the search, the diagnosis, the comparison) is left out: judge anew.
 //
-// The verdict is the gravest of the shards', within what Bound allows; Merged has the shards that are in, and Missing
-// those that are not. The id is the first shard's. The runs are not changed, and the result shares what it does not change.
+// The verdict is the gravest of the shards', within what Bound allows, until the sum is judged; Merged has the shards that are
+// in, and Missing those that are not. The id is the first shard's. The runs are not changed, and the result shares what it does
+// not change.
 //
-// Runs that are no shards of one run are an error, and so is one shard twice.
+// Runs that are no shards of one run are an error, and so is one shard twice. Shards of one run have one plan (ramp, target,
+// model, seed, configuration, objectives) and one occasion; those that were given no time to begin at were at least under way
+// together.
 func Merge(runs []*Run) (*Run, error) {
 	if len(runs) == 0 {
 		return nil, errors.New("merge: there are no runs")
@@ -37,7 +43,7 @@ func Merge(runs []*Run) (*Run, error) {
 	runs = slices.SortedFunc(slices.Values(runs), func(a, b *Run) int { return cmp.Compare(a.Shard, b.Shard) })
 	first := runs[0]
 	for i, r := range runs {
-		var what string
+		var what, cure string
 		switch {
 		case r.Shards < 1 || r.Shards > MaxShards || r.Shard < 0 || r.Shard >= r.Shards || len(r.Merged) > 0:
 			return nil, fmt.Errorf("merge: run %s is no shard", r.ID)
@@ -51,15 +57,28 @@ func Merge(runs []*Run) (*Run, error) {
 			what = "target"
 		case r.Model != first.Model:
 			what = "model"
-		case r.Set != first.Set:
+		case r.Set != first.Set, r.Sets != first.Sets:
 			what = "set"
 		case !r.Nominal.Equal(first.Nominal):
-			what = "occasion"
+			what = fmt.Sprintf("occasion (%s and %s)", occasion(first), occasion(r))
+			cure = ": start all shards with the same --start-at"
+		case r.Seed != first.Seed:
+			what, cure = fmt.Sprintf("seed (%d and %d)", first.Seed, r.Seed), oneFile
+		case !slices.Equal(r.Objectives, first.Objectives):
+			what, cure = "objectives", oneFile
+		case !sameConfig(r.Config, first.Config):
+			what, cure = "configuration"+differing(first.Config, r.Config), oneFile
 		case r.Environment.Currency != first.Environment.Currency:
 			what = "currency"
 		}
 		if what != "" {
-			return nil, fmt.Errorf("merge: runs %s and %s are not of one run: they differ in the %s", first.ID, r.ID, what)
+			return nil, fmt.Errorf("merge: runs %s and %s are not of one run: they differ in the %s%s", first.ID, r.ID, what, cure)
+		}
+	}
+	if first.Nominal.IsZero() {
+		if early, late := apart(runs); late != nil {
+			return nil, fmt.Errorf("merge: runs %s and %s are not of one run: the one had ended at %s, and the other began at %s: start all shards with the same --start-at",
+				early.ID, late.ID, early.Ended.UTC().Format(time.RFC3339), late.Started.UTC().Format(time.RFC3339))
 		}
 	}
 
@@ -116,6 +135,77 @@ func Merge(runs []*Run) (*Run, error) {
 	}
 	return &sum, nil
 }
+
+// oneFile is the cure of shards with plans that differ.
+const oneFile = ": start all shards with one configuration file and one version of llm_prober"
+
+// occasion names the time that a run was to begin at.
+func occasion(r *Run) string {
+	if r.Nominal.IsZero() {
+		return "none"
+	}
+	return r.Nominal.UTC().Format(time.RFC3339)
+}
+
+// apart finds a run that had ended when another began; late is nil where all were under way together.
+func apart(runs []*Run) (early, late *Run) {
+	early = slices.MinFunc(runs, func(a, b *Run) int { return a.Ended.Compare(b.Ended) })
+	late = slices.MaxFunc(runs, func(a, b *Run) int { return a.Started.Compare(b.Started) })
+	if late.Started.After(early.Started) && !late.Started.Before(early.Ended) {
+		return early, late
+	}
+	return nil, nil
+}
+
+// sameConfig reports whether two configurations say the same, however they are written.
+func sameConfig(a, b json.RawMessage) bool {
+	return bytes.Equal(a, b) || reflect.DeepEqual(decoded(a), decoded(b))
+}
+
+// decoded is what JSON says; of what is no JSON, its bytes.
+func decoded(text json.RawMessage) any {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return []byte(text)
+	}
+	return v
+}
+
+// differing names, in brackets, what two configurations have not in common, down to the keys of the ramp and the probes.
+func differing(a, b json.RawMessage) string {
+	var names []string
+	parts := func(v any) map[string]any {
+		fields, _ := v.(map[string]any)
+		return fields
+	}
+	each := func(a, b map[string]any, do func(name string, a, b any)) {
+		all := maps.Clone(a)
+		if all == nil {
+			all = map[string]any{}
+		}
+		maps.Copy(all, b)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			if !reflect.DeepEqual(a[name], b[name]) {
+				do(name, a[name], b[name])
+			}
+		}
+	}
+	each(parts(decoded(a)), parts(decoded(b)), func(section string, a, b any) {
+		each(parts(a), parts(b), func(name string, _, _ any) { names = append(names, fmt.Sprintf("%q of %q", name, section)) })
+	})
+	if len(names) == 0 {
+		return ""
+	}
+	if more := len(names) - mostNamed; more > 0 {
+		names = append(names[:mostNamed], fmt.Sprintf("%d more", more))
+	}
+	return " (" + strings.Join(names, ", ") + ")"
+}
+
+// mostNamed is how many differences of two configurations are named.
+const mostNamed = 5
 
 // Missing are the shards that are not in a merged run. A run that is not merged misses none.
 func (r *Run) Missing() (shards []int) {

@@ -224,7 +224,15 @@ func TestMergeRefuses(t *testing.T) {
 		{"merged already", func(r *Run) { r.Merged = []int{0} }, "is no shard"},
 		{"twice", func(r *Run) { r.Shard = 0 }, "are both shard 0"},
 		{"another ramp", func(r *Run) { r.Ramp = "other" }, "differ in the ramp"},
-		{"another night", func(r *Run) { r.Nominal = r.Nominal.Add(time.Hour) }, "differ in the occasion"},
+		{"another night", func(r *Run) { r.Nominal = r.Nominal.Add(time.Hour) }, "differ in the occasion (2026-11-22T02:00:00Z and 2026-11-22T03:00:00Z): start all shards with the same --start-at"},
+		{"no occasion", func(r *Run) { r.Nominal = time.Time{} }, "differ in the occasion (2026-11-22T02:00:00Z and none)"},
+		{"another set", func(r *Run) { r.Sets = 5 }, "differ in the set"},
+		{"another seed", func(r *Run) { r.Seed = 8 }, "differ in the seed (0 and 8): start all shards with one configuration file"},
+		{"another configuration", func(r *Run) { r.Config = json.RawMessage(`{"ramp":{"drain":"2s","seed":7},"probes":{"b":{}}}`) },
+			`differ in the configuration ("b" of "probes", "drain" of "ramp"): start all shards with one configuration file`},
+		{"no configuration", func(r *Run) { r.Config = nil }, `differ in the configuration ("drain" of "ramp", "seed" of "ramp")`},
+		{"a configuration that is none", func(r *Run) { r.Config = json.RawMessage(`7`) }, `differ in the configuration (`},
+		{"other objectives", func(r *Run) { r.Objectives = []Objective{{Indicator: TTFT, Percentile: 95, Threshold: 1}} }, "differ in the objectives: start"},
 		{"another currency", func(r *Run) { r.Environment.Currency = "EUR" }, "differ in the currency"},
 		{"other lanes", func(r *Run) { r.Lanes[0].Name = "b" }, `has no lane "a"`},
 		{"more lanes", func(r *Run) { r.Lanes = append(r.Lanes, Lane{Name: "b"}) }, "has 2"},
@@ -235,6 +243,8 @@ func TestMergeRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
 			a, b := shardRun(0, 2, 10, random), shardRun(1, 2, 10, random)
+			a.Config = json.RawMessage(`{"ramp":{"drain":"1s","seed":7},"probes":{}}`)
+			b.Config = json.RawMessage(`{"probes": {}, "ramp": {"seed": 7, "drain": "1s"}}`) // the same
 			tt.change(b)
 			if _, err := Merge([]*Run{a, b}); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Merge = %v; want an error with %q", err, tt.want)
@@ -243,5 +253,20 @@ func TestMergeRefuses(t *testing.T) {
 	}
 	if _, err := Merge(nil); err == nil {
 		t.Error("Merge of nothing = nil; want an error")
+	}
+}
+
+// Shards that were given no time to begin at are of one run if they were under way together.
+func TestMergeWithoutOccasion(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	a, b := shardRun(0, 2, 10, random), shardRun(1, 2, 10, random)
+	a.Nominal, b.Nominal = time.Time{}, time.Time{}
+	a.Config, b.Config = json.RawMessage(`{"ramp":{"seed":7}}`), json.RawMessage(`{"ramp": {"seed": 7}}`)
+	if sum, err := Merge([]*Run{a, b}); err != nil || sum.Lanes[0].Stages[0].Invalid != "" {
+		t.Errorf("Merge of shards that began a second apart = %v; want none invalid", err)
+	}
+	b.Started, b.Ended = a.Ended, a.Ended.Add(time.Hour)
+	if _, err := Merge([]*Run{b, a}); err == nil || !strings.Contains(err.Error(), "runs shard0 and shard1 are not of one run: the one had ended at 2026-11-22T03:00:00Z") || !strings.Contains(err.Error(), "--start-at") {
+		t.Errorf("Merge of shards one after the other = %v; want what was when, and the cure", err)
 	}
 }

@@ -105,7 +105,7 @@ func (s *Stats) judge(o Objective, moreGood, moreBad int) Judgement {
 		j.N = h.Count() + s.Failed()
 		if o.Indicator == OutputRate {
 			j.Good = h.Count() - h.AtMost(RateTime(o.Threshold)-unit)
-			j.Value = TimeRate(h.Quantile(1 - o.Goal()))
+			j.Value = TimeRate(h.Reached(o.Goal()))
 		} else {
 			j.Good = h.AtMost(time.Duration(math.Round(min(o.Threshold, (2*time.Hour).Seconds()) * float64(time.Second))))
 			j.Value = h.Quantile(o.Goal()).Seconds()
