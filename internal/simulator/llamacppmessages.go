@@ -44,7 +44,6 @@ type llamacppMessagesVoice struct {
 	begun               bool // the first event was made
 	thought, text, args bool // of which blocks have begun
 	called              string
-	close               string
 }
 
 func newLlamacppMessagesVoice(a *answer) *llamacppMessagesVoice {
