@@ -430,8 +430,8 @@ func (r *rig) faults(t *testing.T, first, last *page) {
 		}
 	}
 	slices.Sort(failures)
-	t.Logf("workers: %d killed, %d stopped; reloads: %v; disturbed: %v; readers that hung at once: %d, and %d times too many; ramps on a full disk: %d, with room: %d; engine: %v",
-		r.kills.Load(), r.hangs.Load(), reloads, spans, r.hung, r.judged.Load(), r.unwritten.Load(), r.written.Load(), failures)
+	t.Logf("workers: %d killed, %d stopped; reloads: %v; disturbed: %v; readers that hung at once: %d; ramps on a full disk: %d, with room: %d; engine: %v",
+		r.kills.Load(), r.hangs.Load(), reloads, spans, r.hung, r.unwritten.Load(), r.written.Load(), failures)
 	if r.isolated && (r.unwritten.Load() == 0 || r.written.Load() == 0) {
 		t.Error("the disk was never full")
 	}

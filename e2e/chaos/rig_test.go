@@ -33,7 +33,6 @@ type rig struct {
 
 	descriptors  sync.Mutex   // held while there are none, and while there must be some
 	shortage     atomic.Int64 // odd while there are none, and another one each time
-	judged       atomic.Int64 // times that many readers hung, and nothing else kept the others from /metrics
 	kills, hangs atomic.Int64
 	written      atomic.Int64
 	unwritten    atomic.Int64
