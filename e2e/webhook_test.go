@@ -96,6 +96,31 @@ func (w *webhook) await(t *testing.T, since time.Time, patience time.Duration, r
 	t.Log(w.find(since, status, alert, target)[0])
 }
 
+// over waits until the newest that has come of an alert from each of the jobs is that it is resolved. Where a noisy minute of the day
+// before is what is compared with, it may have been for a while already, before what made it fire was taken away.
+func (w *webhook) over(t *testing.T, since time.Time, patience time.Duration, alert, target string, jobs ...string) {
+	t.Helper()
+	process.Await(t, patience, fmt.Sprintf("%s of %s is over for %v", alert, target, jobs), func() error {
+		firing, resolved := w.find(since, "firing", alert, target), w.find(since, "resolved", alert, target)
+		for _, job := range jobs {
+			if began, ended := newest(firing, job), newest(resolved, job); !ended.After(began) {
+				return fmt.Errorf("not from %s", job)
+			}
+		}
+		return nil
+	})
+}
+
+// newest is when the last of a job came; zero: there is none.
+func newest(notices []notice, job string) (at time.Time) {
+	for _, n := range notices {
+		if n.Labels["job"] == job && n.At.After(at) {
+			at = n.At
+		}
+	}
+	return at
+}
+
 // summary counts what came, by alert, target and status.
 func (w *webhook) summary() string {
 	w.mu.Lock()
