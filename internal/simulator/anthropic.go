@@ -380,20 +380,7 @@ func (v *anthropicVoice) failure(e *apiError) {
 
 // whole implements voice.
 func (v *anthropicVoice) whole(w *spoken) {
-	content := []object{}
-	if w.thought != "" {
-		content = append(content, object{{"type", "thinking"}, {"thinking", w.thought}, {"signature", v.signature()}})
-	}
-	if w.text != "" {
-		content = append(content, object{{"type", "text"}, {"text", w.text}})
-	}
-	if w.name != "" {
-		input := json.RawMessage("{}") // of a call that was broken off
-		if w.called {
-			input = json.RawMessage(w.arguments)
-		}
-		content = append(content, object{{"type", "tool_use"}, {"id", v.callID("toolu_")}, {"name", w.name}, {"input", input}})
-	}
+	content := v.blocks(w, v.signature(), "toolu_")
 	var why any = v.reason()
 	if v.plan.noFinish {
 		why = nil
@@ -434,4 +421,23 @@ func anthropicErrorBody(e *apiError) object {
 		kind, message = "overloaded_error", "Overloaded"
 	}
 	return object{{"type", "error"}, {"error", object{{"type", kind}, {"message", message}}}}
+}
+
+// blocks are the content of a whole message. The signature is that of its thoughts, and the ids of calls begin with call.
+func (a *answer) blocks(w *spoken, signature, call string) []object {
+	content := []object{}
+	if w.thought != "" {
+		content = append(content, object{{"type", "thinking"}, {"thinking", w.thought}, {"signature", signature}})
+	}
+	if w.text != "" {
+		content = append(content, object{{"type", "text"}, {"text", w.text}})
+	}
+	if w.name != "" {
+		input := json.RawMessage("{}") // of a call that was broken off
+		if w.called {
+			input = json.RawMessage(w.arguments)
+		}
+		content = append(content, object{{"type", "tool_use"}, {"id", a.callID(call)}, {"name", w.name}, {"input", input}})
+	}
+	return content
 }

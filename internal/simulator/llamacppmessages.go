@@ -177,20 +177,7 @@ func (v *llamacppMessagesVoice) failure(e *apiError) {
 
 // whole implements voice.
 func (v *llamacppMessagesVoice) whole(w *spoken) {
-	content := []object{}
-	if w.thought != "" {
-		content = append(content, object{{"type", "thinking"}, {"thinking", w.thought}, {"signature", ""}})
-	}
-	if w.text != "" {
-		content = append(content, object{{"type", "text"}, {"text", w.text}})
-	}
-	if w.name != "" {
-		input := json.RawMessage("{}") // of a call that was broken off
-		if w.called {
-			input = json.RawMessage(w.arguments)
-		}
-		content = append(content, object{{"type", "tool_use"}, {"id", v.callID("")}, {"name", w.name}, {"input", input}})
-	}
+	content := v.blocks(w, "", "")
 	var why any = v.reason()
 	if v.plan.noFinish {
 		why = nil
