@@ -156,8 +156,10 @@ func (a *answers) compare(ctx context.Context, process *server, d dialect, sim *
 			switch {
 			case s.result.Timing.Progress.Known:
 				// When the progress was sent is not kept, so requests at which the server was late tell nothing.
-				if c.late < time.Millisecond {
-					load.row(progressRow).add(c)
+				if row := load.row(progressRow); c.late < time.Millisecond {
+					row.add(c)
+				} else {
+					row.LeftOut++
 				}
 			case d.row == derivedRow:
 				c.truth += c.late

@@ -85,12 +85,13 @@ func TestTargets(t *testing.T) {
 func TestText(t *testing.T) {
 	r := newReport(shares{0.3})
 	r.at(0.3).row(bodyRow).add(compared{said: time.Second, truth: time.Second, queue: time.Second})
+	r.at(0.3).row(progressRow).LeftOut = 3
 	var out bytes.Buffer
 	if err := r.write(&out, "text"); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()
-	for _, want := range []string{"p95 error within 2 ms: met", "header               - │ not available", " 30%  body"} {
+	for _, want := range []string{"p95 error within 2 ms: met", "header               - │ not available", "derived_progress     - │ the server was late at each of 3", " 30%  body"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text has no %q:\n%s", want, text)
 		}

@@ -40,8 +40,8 @@ func TestRun(t *testing.T) {
 		}
 	}
 	for _, name := range []string{derivedRow, progressRow, estimatedRow} {
-		if loaded[name].N == 0 {
-			t.Errorf("%s: no samples", name)
+		if row := loaded[name]; row.N+row.LeftOut == 0 {
+			t.Errorf("%s: no samples, and none left out", name)
 		}
 	}
 	if row := r.Loads[0].Sources[bodyRow]; row.N == 0 || row.TruthMean > 1e-5 {
