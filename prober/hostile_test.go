@@ -138,31 +138,17 @@ func TestStreamWithJSONType(t *testing.T) {
 	}
 }
 
-// TestReuseWhenTheEndIsLate: the framed end of a body may follow the last event late, on a busy server most of all.
-func TestReuseWhenTheEndIsLate(t *testing.T) {
-	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		events(w, oneToken, theFinish, "[DONE]")
-		pause(10 * time.Millisecond)
-	}))
-	defer model.Close()
-	for i, r := range askWith(t, transport.Options{Reuse: true}, model.URL, nil, prober.Limits{}, 3) {
-		if i > 0 && !r.Reused {
-			t.Errorf("request %d: a new connection, although connections are reused", i)
-		}
-	}
-}
-
 // TestIdleThroughNetHTTP: a stream that is never idle for longer than the limit is no idle timeout, whoever carries it.
 func TestIdleThroughNetHTTP(t *testing.T) {
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for range 8 {
+		for range 14 {
 			events(w, oneToken)
-			pause(200 * time.Millisecond)
+			pause(250 * time.Millisecond)
 		}
 		events(w, theFinish, "[DONE]")
 	})
 	proxy := httptest.NewServer(origin) // a plain proxy is given the whole URL; this one answers itself
-	defer proxy.Close()
+	t.Cleanup(proxy.Close)
 	proxyURL, err := url.Parse(proxy.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +156,7 @@ func TestIdleThroughNetHTTP(t *testing.T) {
 	secure := httptest.NewUnstartedServer(origin)
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
-	defer secure.Close()
+	t.Cleanup(secure.Close)
 	for _, tt := range []struct {
 		name, url string
 		options   transport.Options
@@ -179,9 +165,11 @@ func TestIdleThroughNetHTTP(t *testing.T) {
 		{"http2", secure.URL, transport.Options{HTTP2: true, HTTP: commoncfg.HTTPClientConfig{TLSConfig: commoncfg.TLSConfig{InsecureSkipVerify: true}}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := askWith(t, tt.options, tt.url, nil, prober.Limits{Idle: 1200 * time.Millisecond}, 1)[0]
-			if r.Outcome != prober.OK {
-				t.Errorf("outcome = %s (%v); want ok", r.Outcome, r.Err)
+			t.Parallel()
+			idle := 3 * time.Second // far above the pauses, which a busy machine makes longer, and below all of them together
+			r := askWith(t, tt.options, tt.url, nil, prober.Limits{Idle: idle}, 1)[0]
+			if r.Outcome != prober.OK || r.Duration() < idle {
+				t.Errorf("outcome = %s (%v) after %v; want ok after more than %v", r.Outcome, r.Err, r.Duration(), idle)
 			}
 		})
 	}

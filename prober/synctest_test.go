@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,37 +23,48 @@ import (
 func inFakeTime(t *testing.T, limits prober.Limits, serve func(w io.Writer)) (r *prober.Result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		served := make(chan struct{})
-		client, err := transport.New(transport.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
-			go func() {
-				defer close(served)
-				defer far.Close()
-				request, err := http.ReadRequest(bufio.NewReader(far))
-				if err != nil {
-					return
-				}
-				io.Copy(io.Discard, request.Body)
-				io.WriteString(far, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-				serve(far)
-			}()
-			return near, nil
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		protocol, err := wire.Lookup("openai_chat")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := prober.New(prober.Options{URL: &url.URL{Scheme: "http", Host: "server", Path: "/v1"}, Protocol: protocol, Client: client})
-		r = p.Do(t.Context(), &prober.Request{
-			ID: prober.NewID(), Limits: limits,
-			Call: wire.Call{Messages: []wire.Message{{Role: "user", Content: "Hello"}}, MaxOutputTokens: 10, Stream: true},
+		r = askPiped(t, t.Context(), limits, func(w io.Writer) {
+			io.WriteString(w, streamHeader)
+			serve(w)
 		})
-		client.Close()
-		<-served
 	})
+	return r
+}
+
+const streamHeader = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+// askPiped measures one request to a server that is a function over a pipe, and that says all, its header included.
+func askPiped(t *testing.T, ctx context.Context, limits prober.Limits, serve func(w io.Writer)) *prober.Result {
+	t.Helper()
+	served := make(chan struct{})
+	client, err := transport.New(transport.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer close(served)
+			defer far.Close()
+			request, err := http.ReadRequest(bufio.NewReader(far))
+			if err != nil {
+				return
+			}
+			io.Copy(io.Discard, request.Body)
+			serve(far)
+		}()
+		return near, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	protocol, err := wire.Lookup("openai_chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := prober.New(prober.Options{URL: &url.URL{Scheme: "http", Host: "server", Path: "/v1"}, Protocol: protocol, Client: client})
+	r := p.Do(ctx, &prober.Request{
+		ID: prober.NewID(), Limits: limits,
+		Call: wire.Call{Messages: []wire.Message{{Role: "user", Content: "Hello"}}, MaxOutputTokens: 10, Stream: true},
+	})
+	client.Close()
+	<-served
 	check(t, r)
 	return r
 }
@@ -152,4 +164,68 @@ func TestLimitsAreExact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A caller whose time is up waits no longer than it said: a timeout, and not one that nobody counts as the cancellation is.
+func TestCallersTimeIsUp(t *testing.T) {
+	const patience = 50 * time.Millisecond
+	for _, tt := range []struct {
+		name string
+		ctx  func(context.Context) (context.Context, context.CancelFunc)
+		want prober.Outcome
+	}{
+		{"time is up", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, patience)
+		}, prober.TimeoutTotal},
+		{"canceled", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			stop := time.AfterFunc(patience, cancel)
+			return ctx, func() { stop.Stop(); cancel() }
+		}, prober.Canceled},
+	} {
+		for _, said := range []string{"", streamHeader} {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := tt.ctx(t.Context())
+				defer cancel()
+				r := askPiped(t, ctx, prober.Limits{}, func(w io.Writer) {
+					io.WriteString(w, said)
+					time.Sleep(time.Minute)
+				})
+				if r.Outcome != tt.want || r.Duration() != patience {
+					t.Errorf("%s after %q: outcome = %s (%v) after %v; want %s after %v", tt.name, said, r.Outcome, r.Err, r.Duration(), tt.want, patience)
+				}
+			})
+		}
+	}
+}
+
+// The framed end of a body may follow the last event late, on a busy server most of all.
+func TestReuseWhenTheEndIsLate(t *testing.T) {
+	const text = "data: " + oneToken + "\n\ndata: " + theFinish + "\n\ndata: [DONE]\n\n"
+	synctest.Test(t, func(t *testing.T) {
+		var served sync.WaitGroup
+		defer served.Wait()
+		options := transport.Options{Reuse: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			served.Go(func() {
+				defer far.Close()
+				for r := bufio.NewReader(far); ; {
+					request, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, request.Body)
+					fmt.Fprintf(far, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(text), text)
+					time.Sleep(100 * time.Millisecond)
+					io.WriteString(far, "0\r\n\r\n")
+				}
+			})
+			return near, nil
+		}}
+		for i, r := range askWith(t, options, "http://server/v1", nil, prober.Limits{}, 3) {
+			if r.Outcome != prober.OK || r.Reused != (i > 0) {
+				t.Errorf("request %d: outcome %s (%v), reused %t; want ok, all but the first on its connection", i, r.Outcome, r.Err, r.Reused)
+			}
+		}
+	})
 }

@@ -95,7 +95,7 @@ func TestDoText(t *testing.T) {
 }
 
 func TestDoTogether(t *testing.T) {
-	p, template := asker(t, simulator.Options{FirstToken: time.Second, PerToken: 10 * time.Microsecond}, nil)
+	p, template := asker(t, simulator.Options{FirstToken: 3 * time.Second, PerToken: 10 * time.Microsecond}, nil)
 	const n = 6
 	ask := func(ctx context.Context) []*prober.Result {
 		requests := make([]*prober.Request, n)

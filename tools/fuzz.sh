@@ -52,7 +52,7 @@ rc=0
 for target in "${targets[@]}"; do
 	dir=${target%:*} name=${target#*:}
 	passed=false
-	for again in 2 1 0; do
+	for again in 4 3 2 1 0; do
 		if run "$dir" "$name"; then passed=true; elif ((again)) && out_of_time; then continue; fi
 		break
 	done

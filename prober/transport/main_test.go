@@ -62,6 +62,19 @@ func serveOn(t testing.TB, l net.Listener, handle func(net.Conn)) *server {
 	return s
 }
 
+// refusing is an address that refuses connections for as long as the test runs: the near end of one, on whose port nobody else
+// can come to listen.
+func refusing(t testing.TB) string {
+	t.Helper()
+	far := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	near, err := net.Dial("tcp", far.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close() })
+	return near.LocalAddr().String()
+}
+
 func (s *server) url() string { return "http://" + s.listener.Addr().String() + "/v1" }
 
 // readRequest reads one request with its body.

@@ -99,7 +99,7 @@ func (v *viaNetHTTP) do(ctx context.Context, x *Exchange, req *http.Request, d D
 	req = req.WithContext(httptrace.WithClientTrace(b.ctx, t.hooks()))
 	req.GetBody = nil // without it a body cannot be sent twice
 	if req.Body == nil && !v.http2 {
-		// By itself net/http sends what has no body again. This is written like none; HTTP/2 would make a frame of it.
+		// By itself net/http sends what has no body again. A GET with this is written like one without; HTTP/2 would make a frame of it.
 		req.Body = io.NopCloser(strings.NewReader(""))
 	}
 

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
@@ -145,15 +146,17 @@ func TestTLS(t *testing.T) {
 
 // A handshake that hangs is cut by the deadline for connecting.
 func TestTLSTimeout(t *testing.T) {
-	s := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	c := newClient(t, Options{})
-	x, err := c.Do(t.Context(), post(t, "https"+strings.TrimPrefix(s.url(), "http"), "{}"), Deadlines{Connect: 50 * time.Millisecond})
-	if e, ok := errors.AsType[*Error](err); !ok || e.Step != StepTLS || !e.Timeout || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("Do() = %v; want a timeout in step tls", err)
-	}
-	if x.Phases.ConnectDone.IsZero() || x.Phases.TLSStart.IsZero() {
-		t.Errorf("phases = %+v; want a connection and a handshake begun", x.Phases)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, Options{Dial: pipe(t, func(c net.Conn) { io.Copy(io.Discard, c) })})
+		begin := time.Now()
+		x, err := c.Do(t.Context(), post(t, "https://server/v1", "{}"), Deadlines{Connect: 3 * time.Second, Response: begin.Add(time.Minute)})
+		if e, ok := errors.AsType[*Error](err); !ok || e.Step != StepTLS || !e.Timeout || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Do() = %v; want a timeout in step tls", err)
+		}
+		if x.Phases.ConnectDone.IsZero() || x.Phases.TLSStart.IsZero() || time.Since(begin) != 3*time.Second {
+			t.Errorf("phases = %+v after %v; want a connection and a handshake begun, and the end after 3s", x.Phases, time.Since(begin))
+		}
+	})
 }
 
 // Certificates are read again when their files change, and connections made with the old ones are not used again.

@@ -102,11 +102,11 @@ func TestPoissonArrivalsMatchTheIntegral(t *testing.T) {
 		for i := range uint64(seeds) {
 			got += count(all(arrivals(t, p, Poisson{}, seed+i)), from, to)
 		}
-		// The sum is Poisson distributed. Five of its standard deviations, and five more arrivals where it is too small
-		// to be nearly normal: once in two million windows.
+		// The sum is Poisson distributed. Six of its standard deviations, and six more arrivals where it is too small
+		// to be nearly normal: once in five hundred million windows.
 		mean := seeds * (p.Expected(to) - p.Expected(from))
-		if off := math.Abs(float64(got) - mean); off > 5*math.Sqrt(mean)+5 {
-			t.Fatalf("%d arrivals in [%v, %v) of %d seeds; want %v ± %v", got, from, to, seeds, mean, 5*math.Sqrt(mean)+5)
+		if off := math.Abs(float64(got) - mean); off > 6*math.Sqrt(mean)+6 {
+			t.Fatalf("%d arrivals in [%v, %v) of %d seeds; want %v ± %v", got, from, to, seeds, mean, 6*math.Sqrt(mean)+6)
 		}
 	})
 }
