@@ -83,7 +83,7 @@ e2e: ## the whole chain: prober, a real Prometheus, a real Alertmanager, a webho
 	@tools/e2e.sh
 
 test-unit: ## unit tests with the race detector (PKG=./prober/... TESTFLAGS=-v)
-	$(GO) test -race -timeout 8m -ldflags "$(LAZY)" $(TESTFLAGS) $(PKG)
+	$(GO) test -race -timeout 20m -ldflags "$(LAZY)" $(TESTFLAGS) $(PKG)
 
 smoke: build ## run the built binary's demo and read its numbers back
 	@$(GO) test -tags $(TAGS) -list '^TestDemo' ./cmd/llm_prober | grep '^TestDemo' >/dev/null || \

@@ -714,7 +714,8 @@ func TestSnapshotOfAShard(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				plan := planFor(&fakeServer{slots: 100, service: 200 * time.Millisecond}, Stage{From: test.from, To: test.to, Over: 20 * time.Second})
+				// After 10 s no answer comes, so that the workers of a closed loop are all waiting for theirs.
+				plan := planFor(&fakeServer{slots: 100, service: 300 * time.Millisecond}, Stage{From: test.from, To: test.to, Over: 20 * time.Second})
 				plan.Lanes[0].Closed = test.closed
 				plan.Shard, plan.Shards = test.shard, test.shards
 				var middle *Snapshot

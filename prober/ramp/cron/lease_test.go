@@ -20,6 +20,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -197,7 +198,7 @@ func account(t *testing.T, authority []byte) (dir string) {
 	return dir
 }
 
-// pod serves api over TLS, and makes the claims of one pod of its cluster.
+// pod serves api over TLS, and makes the claims of one pod of its cluster. It is patient, for the machine may stand still.
 func pod(t *testing.T, api http.Handler, logger *slog.Logger) *LeaseClaims {
 	t.Helper()
 	server := httptest.NewUnstartedServer(api)
@@ -213,6 +214,7 @@ func pod(t *testing.T, api http.Handler, logger *slog.Logger) *LeaseClaims {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.within = time.Minute
 	return c
 }
 
@@ -421,7 +423,7 @@ func TestLeaseClaimsAnswers(t *testing.T) {
 			}
 		}, taken: true, err: "more than 2097152 bytes", asked: "POST GET"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		try := func(t *testing.T, pod func(*testing.T, http.Handler, *slog.Logger) *LeaseClaims) {
 			api := &fakeAPI{}
 			if tt.before != nil {
 				api.before = func(w http.ResponseWriter, r *http.Request) bool { return tt.before(api, w, r) }
@@ -429,11 +431,7 @@ func TestLeaseClaimsAnswers(t *testing.T) {
 			if tt.taken {
 				api.put(taken)
 			}
-			c := pod(t, api, nil)
-			if strings.HasPrefix(tt.name, "hangs") {
-				c.within = 300 * time.Millisecond
-			}
-			ours, err := c.Claim(t.Context(), "soak", night)
+			ours, err := pod(t, api, nil).Claim(t.Context(), "soak", night)
 			if ours != tt.ours || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("Claim = %v, %v; want %v, %q", ours, err, tt.ours, tt.err)
 			}
@@ -442,6 +440,13 @@ func TestLeaseClaimsAnswers(t *testing.T) {
 			}
 			if got := api.asked(); got != tt.asked {
 				t.Errorf("asked %s; want %s", got, tt.asked)
+			}
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			if strings.HasPrefix(tt.name, "hangs") {
+				synctest.Test(t, func(t *testing.T) { try(t, podInBubble) })
+			} else {
+				try(t, pod)
 			}
 		})
 	}
@@ -482,86 +487,90 @@ func TestLeaseClaimsStranger(t *testing.T) {
 }
 
 func TestLeaseClaimsSweep(t *testing.T) {
-	api := &fakeAPI{}
-	var log strings.Builder
-	c := pod(t, api, slog.New(slog.NewTextHandler(&log, nil)))
-	now := time.Now()
-	ours := map[string]string{"app.kubernetes.io/managed-by": "llm-prober", "app.kubernetes.io/component": "ramp-claim"}
-	for name, l := range map[string]leaseMeta{
-		"old-1": {Labels: ours, Created: now.Add(-8 * 24 * time.Hour)}, "old-2": {Labels: ours, Created: now.Add(-30 * 24 * time.Hour)},
-		"old-3": {Labels: ours, Created: now.Add(-169 * time.Hour)}, "young-1": {Labels: ours, Created: now.Add(-167 * time.Hour)},
-		"undated": {Labels: ours}, "alien": {Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"}, Created: now.Add(-99 * 24 * time.Hour)},
-	} {
-		l.Name = name
-		api.put(lease{Metadata: l})
-	}
-	claim := func(nominal int64) {
-		t.Helper()
-		if won, err := c.Claim(t.Context(), "soak", time.Unix(nominal, 0)); err != nil || !won {
-			t.Errorf("Claim = %v, %v", won, err)
+	synctest.Test(t, func(t *testing.T) {
+		api := &fakeAPI{}
+		var log strings.Builder
+		c := podInBubble(t, api, slog.New(slog.NewTextHandler(&log, nil)))
+		now := time.Now()
+		ours := map[string]string{"app.kubernetes.io/managed-by": "llm-prober", "app.kubernetes.io/component": "ramp-claim"}
+		for name, l := range map[string]leaseMeta{
+			"old-1": {Labels: ours, Created: now.Add(-8 * 24 * time.Hour)}, "old-2": {Labels: ours, Created: now.Add(-30 * 24 * time.Hour)},
+			"old-3": {Labels: ours, Created: now.Add(-169 * time.Hour)}, "young-1": {Labels: ours, Created: now.Add(-167 * time.Hour)},
+			"undated": {Labels: ours}, "alien": {Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"}, Created: now.Add(-99 * 24 * time.Hour)},
+		} {
+			l.Name = name
+			api.put(lease{Metadata: l})
 		}
-	}
-	claim(1)
-	if got := strings.Join(api.names(), " "); got != "alien soak-1 undated young-1" {
-		t.Errorf("left are %s", got)
-	}
-	asked := api.asked()
-	claim(2)
-	if got := api.asked(); got != asked+" POST" {
-		t.Errorf("asked %s; want one POST after %s: it looked for old claims just now", got, asked)
-	}
+		claim := func(nominal int64) {
+			t.Helper()
+			if won, err := c.Claim(t.Context(), "soak", time.Unix(nominal, 0)); err != nil || !won {
+				t.Errorf("Claim = %v, %v", won, err)
+			}
+		}
+		claim(1)
+		if got := strings.Join(api.names(), " "); got != "alien soak-1 undated young-1" {
+			t.Errorf("left are %s", got)
+		}
+		asked := api.asked()
+		claim(2)
+		if got := api.asked(); got != asked+" POST" {
+			t.Errorf("asked %s; want one POST after %s: it looked for old claims just now", got, asked)
+		}
 
-	// What goes wrong there costs the claim nothing.
-	c.swept = time.Time{}
-	api.before = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodGet {
-			api.status(w, http.StatusForbidden, "leases is forbidden")
+		// What goes wrong there costs the claim nothing.
+		c.swept = time.Time{}
+		api.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet {
+				api.status(w, http.StatusForbidden, "leases is forbidden")
+			}
+			return r.Method == http.MethodGet
 		}
-		return r.Method == http.MethodGet
-	}
-	claim(3)
-	if !strings.Contains(log.String(), "Old claims of ramps were not removed.") {
-		t.Errorf("log: %s", log.String())
-	}
+		claim(3)
+		if !strings.Contains(log.String(), "Old claims of ramps were not removed.") {
+			t.Errorf("log: %s", log.String())
+		}
+	})
 }
 
 // Whatever a list names: nothing but a claim is asked to be removed, and by its own address.
 func TestLeaseClaimsSweepHostile(t *testing.T) {
-	ours := map[string]string{"app.kubernetes.io/managed-by": "llm-prober", "app.kubernetes.io/component": "ramp-claim"}
-	old := time.Now().Add(-30 * 24 * time.Hour)
-	page := map[string][]lease{"items": {
-		{Metadata: leaseMeta{Name: "leader", Created: old}},
-		{Metadata: leaseMeta{Name: "leader", Labels: map[string]string{"app.kubernetes.io/managed-by": "llm-prober"}, Created: old}},
-	}}
-	for _, name := range []string{
-		"", "/", ".", "..", "../leases", "../../secrets/token", "a/b", "/a", "a/", "a%2fb", "%2e%2e", "..%2f..", "a?b=c", "?", "a#b", "a;b", "a\\b", "a b", "a\n", "\x00",
-		"soak.1", "Soak-1", "soak-", "-soak", "夜", strings.Repeat("a", 64), "soak-1",
-	} {
-		page["items"] = append(page["items"], lease{Metadata: leaseMeta{Name: name, Labels: ours, Created: old}})
-	}
-	removed := make(chan string, len(page["items"]))
-	api := &fakeAPI{}
-	api.before = func(w http.ResponseWriter, r *http.Request) bool {
-		switch r.Method {
-		case http.MethodDelete:
-			removed <- r.RequestURI
-		case http.MethodGet:
-			api.json(w, http.StatusOK, page)
-			return true
+	synctest.Test(t, func(t *testing.T) {
+		ours := map[string]string{"app.kubernetes.io/managed-by": "llm-prober", "app.kubernetes.io/component": "ramp-claim"}
+		old := time.Now().Add(-30 * 24 * time.Hour)
+		page := map[string][]lease{"items": {
+			{Metadata: leaseMeta{Name: "leader", Created: old}},
+			{Metadata: leaseMeta{Name: "leader", Labels: map[string]string{"app.kubernetes.io/managed-by": "llm-prober"}, Created: old}},
+		}}
+		for _, name := range []string{
+			"", "/", ".", "..", "../leases", "../../secrets/token", "a/b", "/a", "a/", "a%2fb", "%2e%2e", "..%2f..", "a?b=c", "?", "a#b", "a;b", "a\\b", "a b", "a\n", "\x00",
+			"soak.1", "Soak-1", "soak-", "-soak", "夜", strings.Repeat("a", 64), "soak-1",
+		} {
+			page["items"] = append(page["items"], lease{Metadata: leaseMeta{Name: name, Labels: ours, Created: old}})
 		}
-		return false
-	}
-	if won, err := pod(t, api, nil).Claim(t.Context(), "soak", time.Unix(2, 0)); err != nil || !won {
-		t.Errorf("Claim = %v, %v", won, err)
-	}
-	close(removed)
-	var got []string
-	for address := range removed {
-		got = append(got, address)
-	}
-	if want := []string{leasesPath + "/soak-1"}; !slices.Equal(got, want) {
-		t.Errorf("asked to remove %q; want %q", got, want)
-	}
+		removed := make(chan string, len(page["items"]))
+		api := &fakeAPI{}
+		api.before = func(w http.ResponseWriter, r *http.Request) bool {
+			switch r.Method {
+			case http.MethodDelete:
+				removed <- r.RequestURI
+			case http.MethodGet:
+				api.json(w, http.StatusOK, page)
+				return true
+			}
+			return false
+		}
+		if won, err := podInBubble(t, api, nil).Claim(t.Context(), "soak", time.Unix(2, 0)); err != nil || !won {
+			t.Errorf("Claim = %v, %v", won, err)
+		}
+		close(removed)
+		var got []string
+		for address := range removed {
+			got = append(got, address)
+		}
+		if want := []string{leasesPath + "/soak-1"}; !slices.Equal(got, want) {
+			t.Errorf("asked to remove %q; want %q", got, want)
+		}
+	})
 }
 
 func TestInCluster(t *testing.T) {

@@ -98,10 +98,25 @@ func replicaProcess(text string) error {
 		os.Exit(1) // the test is gone
 	}()
 	fmt.Println("ready")
-	for last := time.Now(); ; last = time.Now() { // until it is killed
-		time.Sleep(50 * time.Millisecond)
-		if stood := time.Since(last); stood > 400*time.Millisecond { // paused, or given no processor
-			keeps.stood(last)
+	standstills(context.Background(), keeps.stood) // until it is killed
+	return nil
+}
+
+// standstills tells stood of the times in which the process was stopped, or given no processor, until ctx ends.
+func standstills(ctx context.Context, stood func(from, until time.Time)) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+		now := time.Now()
+		if now.Sub(last) > standsFor {
+			stood(last, now)
+		}
+		if last = now; ctx.Err() != nil {
+			return
 		}
 	}
 }
@@ -128,8 +143,8 @@ func (n *notes) write(what, ramp string, nominal time.Time, more string) {
 }
 
 // stood says that the machine kept the process from going on.
-func (n *notes) stood(since time.Time) {
-	n.write("stood", "-", since, strconv.FormatInt(since.UnixNano(), 10))
+func (n *notes) stood(from, _ time.Time) {
+	n.write("stood", "-", from, strconv.FormatInt(from.UnixNano(), 10))
 }
 
 // newestIn is the newest run in a file of records.
@@ -166,12 +181,10 @@ func (c slowClaims) wait() {
 }
 
 func (c slowClaims) Claim(ctx context.Context, name string, nominal time.Time) (bool, error) {
+	c.keeps.write("asks", name, nominal, "")
+	defer c.keeps.write("answered", name, nominal, "")
 	c.wait()
-	begun := time.Now()
 	ours, err := c.Claims.Claim(ctx, name, nominal)
-	if time.Since(begun) > 600*time.Millisecond { // longer than our API server takes: the disk, or the processor
-		c.keeps.stood(begun)
-	}
 	switch {
 	case err != nil:
 		c.keeps.write("unknown", name, nominal, err.Error())

@@ -5,6 +5,7 @@ package cron
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,9 +35,20 @@ const (
 
 	rampsOfProcess = 8
 
-	// undisturbed is how long before and after an occasion a prober must be there for the occasion to be its: what it had to
-	// do before is done then, and so is a claim with two slow answers.
+	// undisturbed is how long before an occasion a prober must be there for the occasion to be its: what it had to do before is
+	// done then.
 	undisturbed = time.Second
+
+	// A prober that is there asks for an occasion within asksWithin of its start, begins within beginsWithin of the answer, and
+	// reports within reportsWithin of the time at which it is to: all that takes it milliseconds, and on a machine that stands
+	// still as much longer as it does. What stands still for more than standsFor counts as stopped.
+	asksWithin    = 3 * time.Second
+	beginsWithin  = 1500 * time.Millisecond
+	reportsWithin = 3 * time.Second
+	standsFor     = 900 * time.Millisecond
+
+	// mostCampaigns is for how many times the planned time a campaign goes on at most, until it has shown enough.
+	mostCampaigns = 5
 )
 
 // TestProcesses has two and three probers, each a process of its own, run eight ramps every two seconds each, while they are
@@ -43,8 +56,8 @@ const (
 // claimed. The API server is slow now and then, fails before and after the act, and loses answers.
 //
 //   - An occasion runs at most once.
-//   - It runs once if a prober was there, neither killed nor stopped, from undisturbed before it until undisturbed after it;
-//     but where another one had claimed it and was killed or stopped with the claim in its hand, and where the API server
+//   - It runs once if a prober was there, neither killed nor stopped, from undisturbed before it until it had claimed and begun
+//     it; but where another one had claimed it and was killed or stopped with the claim in its hand, and where the API server
 //     failed all who asked.
 //   - What was claimed and did not run is reported as missed by the claimant, when it is back.
 //   - What has run nobody reports as missed.
@@ -71,7 +84,7 @@ func TestProcesses(t *testing.T) {
 		for _, replicas := range []int{2, 3} {
 			t.Run(fmt.Sprintf("%s/%d", kind, replicas), func(t *testing.T) {
 				t.Parallel()
-				c := &campaign{t: t, kind: kind, seed: seed + uint64(replicas), rounds: (firings + rampsOfProcess - 1) / rampsOfProcess}
+				c := &campaign{t: t, kind: kind, seed: seed + uint64(replicas), least: (firings + rampsOfProcess - 1) / rampsOfProcess}
 				t.Logf("%s=%d", seedVariable, seed)
 				c.run(replicas)
 			})
@@ -85,12 +98,14 @@ type campaign struct {
 	kind   string
 	seed   uint64
 	rounds int
+	least  int    // rounds that were planned; there may be more
 	dir    string // of the claims, or of the service account
 	api    *fakeAPI
 	server *httptest.Server
 
-	mu     sync.Mutex // protects random
+	mu     sync.Mutex // protects random and stood
 	random *rand.Rand
+	stood  [][2]time.Time // from, until: when this process, and so perhaps all others, was given no processor
 
 	all        []*process
 	begin, end time.Time // occasions are after begin and before end
@@ -111,6 +126,7 @@ type life struct {
 	pid           int
 	ready, killed time.Time      // ready: from then on it is there
 	stops         [][2]time.Time // from, until
+	stood         [][2]time.Time // as well, by its own account
 }
 
 // did is a line of a journal.
@@ -148,18 +164,39 @@ func (c *campaign) run(replicas int) {
 			p.kill()
 		}
 	}()
+	ctx, cancel := context.WithCancel(c.t.Context())
+	defer cancel()
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		standstills(ctx, func(from, until time.Time) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.stood = append(c.stood, [2]time.Time{from, until})
+		})
+	})
 	c.begin = time.Now().Truncate(every)
-	c.end = c.begin.Add(time.Duration(c.rounds)*every + jitter)
-	var wg sync.WaitGroup
-	for _, p := range c.all {
-		wg.Go(p.trouble)
+	for range mostCampaigns { // on a quiet machine once
+		c.rounds += c.least
+		c.end = c.begin.Add(time.Duration(c.rounds)*every + jitter)
+		var wg sync.WaitGroup
+		for _, p := range c.all {
+			wg.Go(p.trouble)
+		}
+		wg.Wait()
+		for _, p := range c.all {
+			p.read()
+		}
+		if c.shown().enough(c.least) {
+			break
+		}
 	}
-	wg.Wait()
-	time.Sleep(time.Until(reported(time.Now()).Add(2 * undisturbed))) // all are there now, and report
+	time.Sleep(time.Until(reported(time.Now()).Add(reportsWithin + undisturbed))) // all are there now, and report
 	for _, p := range c.all {
 		p.kill()
 		p.read()
 	}
+	cancel()
+	watch.Wait()
 	c.check()
 }
 
@@ -258,6 +295,10 @@ func (p *process) signal(l *life, s syscall.Signal) {
 
 // read reads what the process has written down.
 func (p *process) read() {
+	p.did = nil
+	for _, l := range p.lives {
+		l.stood = nil
+	}
 	data, err := os.ReadFile(p.journal)
 	if err != nil {
 		p.t.Fatal(err)
@@ -282,7 +323,7 @@ func (p *process) read() {
 			from, _ := strconv.ParseInt(d.more, 10, 64)
 			for _, l := range p.lives {
 				if l.pid == pid {
-					l.stops = append(l.stops, [2]time.Time{time.Unix(0, from), d.at})
+					l.stood = append(l.stood, [2]time.Time{time.Unix(0, from), d.at})
 				}
 			}
 		}
@@ -290,23 +331,65 @@ func (p *process) read() {
 	}
 }
 
-// there tells whether one life of the process had nothing happen to it between two times.
-func (p *process) there(from, until time.Time) bool {
+// there tells whether one life of the process had nothing happen to it from undisturbed before an occasion until it had begun
+// what it may.
+func (p *process) there(ramp string, nominal time.Time) bool {
+	start := startOf(ramp, nominal)
+	from := start.Add(-undisturbed)
 	for _, l := range p.lives {
-		if !l.ready.After(from) && l.killed.After(until) && !l.stopped(from, until) {
+		killed := l.killed
+		if killed.IsZero() {
+			killed = time.Now() // not before, that is
+		}
+		if l.ready.After(from) || !killed.After(start) {
+			continue
+		}
+		until := start.Add(asksWithin)
+		if asked, ok := p.first(l, "asks", ramp, nominal); ok {
+			until = asked.Add(claimWithin) // else it hangs
+		}
+		if answered, ok := p.first(l, "answered", ramp, nominal); ok {
+			until = answered.Add(beginsWithin)
+		}
+		if killed.After(until) && !p.stopped(l, from, until) && !p.busy(l, ramp, start) {
 			return true
 		}
 	}
 	return false
 }
 
-func (l *life) stopped(from, until time.Time) bool {
-	for _, s := range l.stops {
-		if s[0].Before(until) && s[1].After(from) {
-			return true
+// busy tells whether the claim of an earlier occasion was answered so late that its run may not have been over at a time.
+func (p *process) busy(l *life, ramp string, at time.Time) bool {
+	over := true
+	for _, d := range p.did {
+		switch {
+		case d.pid != l.pid || d.ramp != ramp || d.at.After(at):
+		case d.what == "asks":
+			over = false
+		case d.what == "answered":
+			over = d.at.Before(at.Add(-undisturbed))
 		}
 	}
-	return false
+	return !over
+}
+
+// stopped tells whether a life was stopped, or given no processor, at any time between two.
+func (c *campaign) stopped(l *life, from, until time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(slices.Concat(l.stops, l.stood, c.stood), func(s [2]time.Time) bool {
+		return s[0].Before(until) && s[1].After(from)
+	})
+}
+
+// first is when a life of the process did something about an occasion.
+func (p *process) first(l *life, what, ramp string, nominal time.Time) (at time.Time, ok bool) {
+	for _, d := range p.when(what, ramp, nominal) {
+		if d.pid == l.pid {
+			return d.at, true
+		}
+	}
+	return at, false
 }
 
 // when lists what the process did about an occasion.
@@ -332,21 +415,61 @@ func (c *campaign) claimant(ramp string, nominal time.Time) (string, bool) {
 	return l.Spec.Holder[:max(strings.LastIndexByte(l.Spec.Holder, '_'), 0)], ok
 }
 
+// shown is how much of what a campaign is about has happened in it.
+type shown struct {
+	once    int // occasions that ran once
+	covered int // at which a prober was there
+	kills   int
+	stops   int
+}
+
+// enough tells whether that shows something, in a campaign of so many rounds.
+func (s shown) enough(rounds int) bool {
+	total := rounds * rampsOfProcess
+	return s.once >= total/2 && s.covered >= total/4 && s.kills > 0 && s.stops > 0
+}
+
+func (c *campaign) shown() (s shown) {
+	for round := 1; round <= c.rounds; round++ {
+		nominal := c.begin.Add(time.Duration(round) * every)
+		for n := range rampsOfProcess {
+			ramp := "soak-" + strconv.Itoa(n)
+			runs, there := 0, false
+			for _, p := range c.all {
+				runs += len(p.when("run", ramp, nominal))
+				there = there || p.there(ramp, nominal)
+			}
+			if runs == 1 {
+				s.once++
+			}
+			if there {
+				s.covered++
+			}
+		}
+	}
+	for _, p := range c.all {
+		s.kills += len(p.lives) - 1 // the last is killed by the end
+		for _, l := range p.lives {
+			s.stops += len(l.stops)
+		}
+	}
+	return s
+}
+
 // check holds what became of each occasion against what could.
 func (c *campaign) check() {
-	var once, lost, lostTold, nobody, nobodyTold, failed, covered int
+	var once, lost, lostTold, nobody, nobodyTold, failed int
 	for round := 1; round <= c.rounds; round++ {
 		nominal := c.begin.Add(time.Duration(round) * every)
 		for n := range rampsOfProcess {
 			ramp := "soak-" + strconv.Itoa(n)
 			what := fmt.Sprintf("%s at %s", ramp, nominal.UTC().Format(time.TimeOnly))
 			holder, claimed := c.claimant(ramp, nominal)
-			start := startOf(ramp, nominal)
 			var there, runs, told, unknown int
 			for _, p := range c.all {
 				runs += len(p.when("run", ramp, nominal))
 				told += len(p.when("missed", ramp, nominal))
-				if p.there(start.Add(-undisturbed), start.Add(undisturbed)) {
+				if p.there(ramp, nominal) {
 					there++
 					if asked := p.when("unknown", ramp, nominal); len(asked) > 0 {
 						unknown++
@@ -359,7 +482,6 @@ func (c *campaign) check() {
 					}
 				}
 			}
-			covered += min(there, 1)
 			switch {
 			case runs > 1:
 				c.t.Errorf("%s ran %d times", what, runs)
@@ -380,19 +502,13 @@ func (c *campaign) check() {
 			}
 		}
 	}
-	kills, stops := 0, 0
-	for _, p := range c.all {
-		kills += len(p.lives) - 1 // the last is killed by the end
-		for _, l := range p.lives {
-			stops += len(l.stops)
-		}
-	}
-	total := c.rounds * rampsOfProcess
+	total, s := c.rounds*rampsOfProcess, c.shown()
 	c.t.Logf("%d occasions, at %d of them a prober was there: %d ran once; %d were claimed by one that was killed, or could not know, of which %d were reported by it; "+
 		"%d were claimed by nobody (%d: the API server failed those who asked), of which %d were reported; %d kills, %d stops",
-		total, covered, once, lost, lostTold, nobody, failed, nobodyTold, kills, stops)
-	if once+lost+nobody != total || once < total/2 || covered < total/4 || kills == 0 || stops == 0 {
-		c.t.Errorf("of %d occasions %d ran, %d were lost and %d claimed by nobody; %d kills, %d stops: this shows little", total, once, lost, nobody, kills, stops)
+		total, s.covered, once, lost, lostTold, nobody, failed, nobodyTold, s.kills, s.stops)
+	if once+lost+nobody != total || !s.enough(c.least) {
+		c.t.Errorf("of %d occasions %d ran, %d were lost and %d claimed by nobody, at %d of them a prober was there; %d kills, %d stops: this shows little",
+			total, once, lost, nobody, s.covered, s.kills, s.stops)
 	}
 }
 
@@ -422,7 +538,7 @@ func (c *campaign) checkTold(what, ramp string, nominal time.Time, holder string
 			if l.ready.Before(nominal) {
 				continue
 			}
-			if until := reported(l.ready).Add(undisturbed); !told && l.killed.After(until) && !l.stopped(l.ready, until) {
+			if until := reported(l.ready).Add(reportsWithin); !told && l.killed.After(until) && !p.stopped(l, l.ready, until) {
 				c.t.Errorf("%s: %s has claimed it, did not run it, and has not reported that since it is back", what, p.name)
 			}
 			break // later ones have later runs on record

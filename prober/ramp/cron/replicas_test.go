@@ -128,8 +128,8 @@ func (rs *replicas) check(begin, end time.Time) {
 		}
 	}
 	rs.t.Logf("%d ran, %d could not; %d kills, %d stops, %d claims refused, %d failed", once, excused, kills, stops, rs.refused, rs.failed)
-	// Else this test shows little.
-	if once < 60 || kills < 20 || stops < 20 || rs.refused < 20 || once+excused != occasions {
+	// Else this test shows little. There are some 40 kills and 40 stops, give or take 5.
+	if once < 60 || kills < 10 || stops < 10 || rs.refused < 20 || once+excused != occasions {
 		rs.t.Errorf("%d ran, %d could not; %d kills, %d stops, %d claims refused", once, excused, kills, stops, rs.refused)
 	}
 }
