@@ -49,7 +49,7 @@ func chromium(t *testing.T) context.Context {
 		skip(t, "there is no Chromium: apt-get install chromium, or name one in CHROMIUM")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 1000))
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 1000), chromedp.WSURLReadTimeout(patience))
 	allocator, release := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(release)
 	ctx, cancel := chromedp.NewContext(allocator)
@@ -193,9 +193,10 @@ func (p *tab) open(address string) {
 }
 
 // follow clicks on what leads to another page, which has to answer 200, and returns the path it arrived at. Live pages swap
-// their elements, so that the mouse goes by place.
+// their elements, so that the mouse goes by place, and the page is told of a press before, lest the place changes on the way.
 func (p *tab) follow(selector string) string {
 	p.t.Helper()
+	look[bool](p, `dispatchEvent(new PointerEvent("pointerdown"))`)
 	x, y := p.place(selector)
 	r := run(p, "follow "+selector, func(ctx context.Context, _ *chromedp.Target) (*network.Response, error) {
 		return chromedp.RunResponse(ctx, chromedp.MouseClickXY(x, y))

@@ -35,6 +35,7 @@ func writeForever(dir string) error {
 		return err
 	}
 	fmt.Println("ready")
+	begun := time.Now()
 	for i := 0; ; i++ {
 		run := sampleRun("soak", time.Now(), record.Pass)
 		w, err := s.Begin(NewID(run.Started, run.Ramp))
@@ -54,6 +55,9 @@ func writeForever(dir string) error {
 			}
 			fmt.Println("pinned", w.ID())
 		}
+		if i == 1 {
+			fmt.Println("two", time.Since(begun))
+		}
 	}
 }
 
@@ -69,7 +73,7 @@ func TestKill(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	var committed, pinned []string
 	amid := 0
-	var window time.Duration // in which to kill: as long as the first process takes for two records, but a quarter of a second at most
+	var window time.Duration // in which to kill: as long as the first process says that it took for two records, but a quarter of a second at most
 	for n := range 51 {
 		cmd := other(t, "writer", dir)
 		out, err := cmd.StdoutPipe()
@@ -81,12 +85,10 @@ func TestKill(t *testing.T) {
 		}
 		lines := bufio.NewScanner(out)
 		var kill *time.Timer
-		var ready time.Time
 		for lines.Scan() {
 			what, id, _ := strings.Cut(lines.Text(), " ")
 			switch what {
 			case "ready":
-				ready = time.Now()
 				after := time.Hour // the first one is killed by what it writes
 				if n > 0 {
 					after = time.Duration(random.Int64N(int64(window)))
@@ -94,12 +96,18 @@ func TestKill(t *testing.T) {
 				kill = time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 			case "committed":
 				committed = append(committed, id)
-				if n == 0 && len(committed) == 2 {
-					window = min(time.Since(ready), 250*time.Millisecond)
-					_ = cmd.Process.Kill()
-				}
 			case "pinned":
 				pinned = append(pinned, id)
+			case "two":
+				if n > 0 {
+					continue // it lives for longer than that
+				}
+				took, err := time.ParseDuration(id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				window = min(took, 250*time.Millisecond)
+				_ = cmd.Process.Kill()
 			default:
 				t.Errorf("the writer says %q", lines.Text())
 			}

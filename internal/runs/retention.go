@@ -3,6 +3,7 @@ package runs
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -35,8 +36,11 @@ func (s *Store) Retain(now time.Time) error {
 		}
 		var errs []error
 		for _, id := range old {
-			if !b.pinned(id) {
-				errs = append(errs, s.remove(id))
+			if b.pinned(id) {
+				continue
+			}
+			if err := s.remove(id); !errors.Is(err, fs.ErrNotExist) { // another process may have removed it meanwhile
+				errs = append(errs, err)
 			}
 		}
 		return errors.Join(errs...)

@@ -112,7 +112,7 @@ func FuzzReport(f *testing.F) {
 		if err := Report(&b, run); err != nil {
 			t.Fatalf("Report = %v", err)
 		}
-		if took := time.Since(begin); took > 20*time.Second {
+		if took := time.Since(begin); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}
 		checkPage(t, "the report", b.Bytes())

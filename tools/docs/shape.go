@@ -14,7 +14,8 @@ import (
 //	   1  ok   ttft 101.08 ms  duration 1.081 s  id 3cccc97...      ->  # ok ttft # duration # id #
 //	   4  ok   ttft 98 ms      duration 960 ms   id 0f1a77c0211     ->  # ok ttft # duration # id #
 //
-// That a request was measured late, which the prober says of each, is this machine's affair and left out.
+// That a request was measured late, which the prober says of each, or that it was late itself, which a verdict says, is this machine's
+// affair and left out.
 //
 // A line `...` stands for any number of lines, and a word `...` for the rest of its line. All other lines have to come as
 // they are shown, one after another, and none may come beside them.
@@ -27,7 +28,7 @@ const (
 	rest   = "..."
 )
 
-var late = regexp.MustCompile(`degraded \([^)]* late\)`)
+var late = regexp.MustCompile(`degraded \([^)]* late\)|^ *degraded: .*\(prober_late\)$`)
 
 var divider = regexp.MustCompile(`[\s,;:()\[\]{}"'=|/<>]+`)
 

@@ -53,6 +53,7 @@ func TestShape(t *testing.T) {
 		{"verdict: pass.", "verdict pass"},
 		{"┌──────┐ ▁▂▃", ""},
 		{"91.9 tokens/s  degraded (dispatch 201.2 µs, receive 15.86 ms late)  id 9125ef", "# tokens s id #"},
+		{"  degraded: probe interactive: the prober itself was late in 3 of 3 requests; its figures are not to be trusted (prober_late)", ""},
 		{"cost 0.001 USD a day", "cost # USD a day"},
 		{"share 12 %, of 3 GiB", "share # of #"},
 	}
