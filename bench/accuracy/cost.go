@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -109,20 +110,32 @@ func (s *setting) compare(ctx context.Context, target *server, row *row) error {
 	for round := range s.rounds {
 		for i := range readers {
 			reader := readers[(i+round)%len(readers)]
-			r := turn
-			r.bytes = make([]counter, streams)
-			runtime.GC()
-			r.start = time.Now()
-			r.open = r.start.Add(spread + s.pace.firstToken + settle)
-			r.close = r.open.Add(window)
-			if err := reader.turn(ctx, &r, perEvent); err != nil {
-				return fmt.Errorf("%s: %w", reader.Reader, err)
+			for try := 1; ; try++ {
+				r := turn
+				r.bytes = make([]counter, streams)
+				runtime.GC()
+				r.start = time.Now()
+				r.open = r.start.Add(spread + s.pace.firstToken + settle)
+				r.close = r.open.Add(window)
+				err := reader.turn(ctx, &r, perEvent)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, errStoodStill) || try == mostTries {
+					return fmt.Errorf("%s: %w", reader.Reader, err)
+				}
 			}
 		}
 	}
 	row.addCost(readers)
 	return nil
 }
+
+// errStoodStill says of a turn that it tells nothing.
+var errStoodStill = errors.New("nothing was read in the window: the machine stood still")
+
+// mostTries is how often a turn is run whose machine stands still.
+const mostTries = 10
 
 // turn runs one turn and adds up its window.
 func (c *readerCost) turn(ctx context.Context, r *reading, perEvent float64) error {
@@ -157,6 +170,9 @@ func (c *readerCost) turn(ctx context.Context, r *reading, perEvent float64) err
 	events := float64(r.events)
 	if events == 0 {
 		events = float64(read) / perEvent
+	}
+	if events < 1 {
+		return errStoodStill
 	}
 	cpu, allocs := after.cpu-before.cpu, after.mallocs-before.mallocs
 	c.Events += events

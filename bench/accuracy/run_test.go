@@ -69,8 +69,8 @@ func TestScale(t *testing.T) {
 	if r.Events != int64(3*r.Tokens) || r.EventsLost != 0 || !r.Closed {
 		t.Errorf("%d events, %d lost, closed: %t; want %d, 0, true: %+v", r.Events, r.EventsLost, r.Closed, 3*r.Tokens, r)
 	}
-	if r.Open.Goroutines < r.Before.Goroutines+3 {
-		t.Errorf("%d goroutines with 3 streams open, %d before", r.Open.Goroutines, r.Before.Goroutines)
+	if r.Open.Goroutines < r.After.Goroutines+3 {
+		t.Errorf("%d goroutines with 3 streams open, %d after", r.Open.Goroutines, r.After.Goroutines)
 	}
 }
 

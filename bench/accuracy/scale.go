@@ -106,7 +106,7 @@ func (s *setting) hold(ctx context.Context, target *server, streams int) (*scale
 	spread := max(time.Second, time.Duration(streams)*time.Millisecond)
 	l := &load{
 		target: target, client: client, protocol: protocol, streams: streams,
-		tokens: int((spread+s.duration)/s.pace.perToken) + 3, // so that none ends before the last has been open for the duration
+		tokens: int((spread+s.duration+unpunctual)/s.pace.perToken) + 3, // so that none ends before the last has been open for the duration
 		spread: spread, scatter: s.pace.perToken,
 	}
 	var free func()
@@ -160,7 +160,7 @@ func (s *setting) hold(ctx context.Context, target *server, streams int) (*scale
 	after := m.stop()
 	client.Close()
 	r.After, r.Closed = givenBack(ctx, target, r.Before)
-	r.Closed = r.Closed && r.Open.Files-r.Before.Files >= streams // there was something to give back
+	r.Closed = r.Closed && r.Open.Files-r.After.Files >= streams // there was something to give back
 
 	made, err := target.made(ctx)
 	if err != nil {
@@ -182,6 +182,9 @@ func (s *setting) hold(ctx context.Context, target *server, streams int) (*scale
 	r.ReceiveError, r.Lateness = f.byClock(&f.receive), f.lateness.summarise()
 	return r, nil
 }
+
+// unpunctual is how late a machine that stands still may look at what is open.
+const unpunctual = 3 * time.Second
 
 // atRest waits until nothing that ended a moment ago is being given back any more.
 func atRest(ctx context.Context, target *server) held {

@@ -61,6 +61,25 @@ var (
 	servesProber    = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 )
 
+// quietest measures a case. On a machine that does other things, which slack says, what misses a limit may be those, or that the
+// machine stood still: the case is measured anew, and fails where it fails each time.
+func (s *settings) quietest(name string, slack float64, measure func(try int) (*figures, error)) (*figures, error) {
+	for try := 1; ; try++ {
+		f, err := measure(try)
+		if err != nil {
+			return nil, err
+		}
+		missed := f.missed(name, slack)
+		if missed == nil || slack <= 1 || try == mostTries {
+			return f, nil
+		}
+		fmt.Fprintf(s.stderr, "%v; measured anew\n", missed)
+	}
+}
+
+// mostTries is how often a case is measured on a machine that does other things.
+const mostTries = 3
+
 // measure starts a simulator and a prober of the case, and watches the latter.
 func (s *settings) measure(ctx context.Context, c kase, dir string) (f *figures, err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -72,8 +91,8 @@ func (s *settings) measure(ctx context.Context, c kase, dir string) (f *figures,
 	}
 	defer func() { err = errors.Join(err, sim.Stop()) }()
 
-	file, storage := filepath.Join(dir, c.name+".yml"), filepath.Join(dir, c.name)
-	if err := os.Mkdir(storage, 0o700); err != nil {
+	file, storage := filepath.Join(dir, c.name+".yml"), filepath.Join(dir, "data")
+	if err := os.MkdirAll(storage, 0o700); err != nil {
 		return nil, err
 	}
 	if s.day {

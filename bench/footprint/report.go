@@ -36,23 +36,28 @@ func (r *report) each(do func(name string, f *figures)) {
 // missed names all that is over its limit, slack times as large, and what makes the figures say nothing.
 func (r *report) missed(slack float64) error {
 	var errs []error
-	r.each(func(name string, f *figures) {
-		over := func(what string, got, limit float64, format string, scale float64) {
-			if limit *= slack; limit > 0 && got > limit {
-				errs = append(errs, fmt.Errorf("%s: %s is "+format+", over "+format, name, what, got*scale, limit*scale))
-			}
+	r.each(func(name string, f *figures) { errs = append(errs, f.missed(name, slack)) })
+	return errors.Join(errs...)
+}
+
+// missed is that of one case.
+func (f *figures) missed(name string, slack float64) error {
+	var errs []error
+	over := func(what string, got, limit float64, format string, scale float64) {
+		if limit *= slack; limit > 0 && got > limit {
+			errs = append(errs, fmt.Errorf("%s: %s is "+format+", over "+format, name, what, got*scale, limit*scale))
 		}
-		over("cpu_share", f.CPUShare, f.limits.cpuShare, "%.3f %% of one core", 100)
-		over("rss_bytes", float64(f.RSS), float64(f.limits.rss), "%.1f MB", 1e-6)
-		over("scrape_seconds", f.ScrapeTook, f.limits.scrape, "%.1f ms", 1e3)
-		over("start_seconds", f.StartTook, f.limits.start, "%.2f s", 1)
-		switch {
-		case f.Requests == 0:
-			errs = append(errs, fmt.Errorf("%s: nothing was asked: choose a longer --duration", name))
-		case f.Failed > 0 || f.Skipped > 0:
-			errs = append(errs, fmt.Errorf("%s: %.0f requests failed and %.0f were skipped: the figures are not those of the work that was asked for", name, f.Failed, f.Skipped))
-		}
-	})
+	}
+	over("cpu_share", f.CPUShare, f.limits.cpuShare, "%.3f %% of one core", 100)
+	over("rss_bytes", float64(f.RSS), float64(f.limits.rss), "%.1f MB", 1e-6)
+	over("scrape_seconds", f.ScrapeTook, f.limits.scrape, "%.1f ms", 1e3)
+	over("start_seconds", f.StartTook, f.limits.start, "%.2f s", 1)
+	switch {
+	case f.Requests == 0:
+		errs = append(errs, fmt.Errorf("%s: nothing was asked: choose a longer --duration", name))
+	case f.Failed > 0 || f.Skipped > 0:
+		errs = append(errs, fmt.Errorf("%s: %.0f requests failed and %.0f were skipped: the figures are not those of the work that was asked for", name, f.Failed, f.Skipped))
+	}
 	return errors.Join(errs...)
 }
 

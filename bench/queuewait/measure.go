@@ -34,12 +34,12 @@ func (s *setting) measureDialect(ctx context.Context, d dialect, r *report) (err
 	defer a.close()
 
 	target := queuewait.NewTarget()
-	random := rand.New(rand.NewPCG(7, 7))
+	random := rand.New(rand.NewPCG(7, 7)) // not for the quiet time, which draws as often as it comes to
 	duration := s.duration / 2
 	if d.source == queuewait.Body {
 		duration = s.duration
 		answers := &answers{target: target, cold: queuewait.NewTarget()}
-		if err := a.quiet(ctx, s.quiet, random, answers.take); err != nil {
+		if err := a.quiet(ctx, s.quiet, rand.New(rand.NewPCG(7, 8)), answers.take); err != nil {
 			return err
 		}
 		if err := answers.compare(ctx, process, d, sim, r.at(0)); err != nil {
@@ -176,6 +176,8 @@ func (a *answers) compare(ctx context.Context, process *server, d dialect, sim *
 			if wait, ok := s.waits[name]; ok {
 				c.said, c.sure = wait, s.sure[name]
 				load.row(name).add(c)
+			} else {
+				load.row(name).LeftOut++
 			}
 		}
 	}

@@ -49,7 +49,7 @@ type row struct {
 
 	Confidence *float64 `json:"confidence,omitempty"` // of the model, on average; the model's rows only
 
-	LeftOut int `json:"left_out,omitempty"` // requests that tell nothing, for the server was late; not among N
+	LeftOut int `json:"left_out,omitempty"` // requests that tell nothing, for the server was late, or the model had learned too little; not among N
 
 	Target string `json:"target"`
 	Met    *bool  `json:"target_met"` // null: there are no samples, or there is no target
@@ -222,6 +222,9 @@ func (r *row) line(w io.Writer, load float64, name string) error {
 		why := "not available"
 		if r.LeftOut > 0 {
 			why = fmt.Sprintf("the server was late at each of %d", r.LeftOut)
+			if name == estimatedRow || name == coldRow {
+				why = fmt.Sprintf("too little was learned for each of %d", r.LeftOut)
+			}
 		}
 		_, err := fmt.Fprintf(w, "%4.0f%%  %-16s %5s │ %s\n", 100*load, name, "-", why)
 		return err

@@ -128,6 +128,30 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
+// What leaks is found in each window of a short run, which alone is what makes it believed; half the limit is found in none.
+func TestLeaksAreFoundAgain(t *testing.T) {
+	for _, test := range []struct {
+		leak  float64
+		found int
+	}{{0, 0}, {0.5, 0}, {2, 3}, {6, 3}} {
+		const windows, seconds = 3, 180
+		for seed := range uint64(50) {
+			rss, heap := madeUp(rand.New(rand.NewPCG(seed, 2)), windows*seconds*time.Second, test.leak)
+			found := 0
+			for w := range windows {
+				rss, heap := rss[w*seconds:(w+1)*seconds], heap[w*seconds/5:(w+1)*seconds/5]
+				r := report{Seconds: seconds, RSS: newTrend(rss, floors(rss, stretches), 1), Heap: newTrend(heap, floors(heap, stretches), 1)}
+				if len(r.judge(1)) > 0 {
+					found++
+				}
+			}
+			if found != test.found {
+				t.Errorf("seed %d: %v MB for each hour are found in %d of %d windows; want %d", seed, test.leak, found, windows, test.found)
+			}
+		}
+	}
+}
+
 func TestFloors(t *testing.T) {
 	var points []point
 	for i := range 100 {

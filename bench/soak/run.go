@@ -26,13 +26,15 @@ type settings struct {
 	firstToken, perToken   time.Duration
 	tokens                 float64
 	limit                  float64 // MB for each hour of the demo's rate
+	again                  int
+	stderr                 io.Writer
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	app := kingpin.New("soak", "Ask the demo's mix at many times its rate, and tell whether anything grows.")
 	helped := false
 	app.Writer(stdout).Terminate(func(int) { helped = true })
-	var s settings
+	s := settings{stderr: stderr}
 	app.Flag("rate", "How many times the demo's rate.").Default("50").Float64Var(&s.rate)
 	app.Flag("duration", "How long it is watched: 3m finds what is gross, 1h what is slow, and longer what is slower.").Default("1h").DurationVar(&s.duration)
 	app.Flag("warm-up", "How long before that it asks as it will.").Default("1m").DurationVar(&s.warmUp)
@@ -42,13 +44,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	app.Flag("per-token", "The simulator's time between tokens.").Default("2ms").DurationVar(&s.perToken)
 	app.Flag("tokens", "The mean length of the simulator's answers.").Default("16").Float64Var(&s.tokens)
 	app.Flag("limit", "How many MB more for each hour of the demo's rate are too many.").Default("1").Float64Var(&s.limit)
+	app.Flag("again", "How often a run of less than half an hour that finds something watches as long again, to find it again, before it is believed.").Default("2").IntVar(&s.again)
 	app.Flag("binary", "A llm_prober that was built before, instead of one of this tree.").PlaceHolder("FILE").StringVar(&s.binary)
 	output := app.Flag("output", "text, or json.").Default("text").Enum("text", "json")
 	if _, err := app.Parse(args); err != nil || helped {
 		return err
 	}
-	if s.rate <= 0 || s.duration <= 0 || s.warmUp < 0 || s.fill < 0 || s.scrapeInterval <= 0 || s.limit <= 0 {
-		return errors.New("--rate, --duration, --scrape-interval and --limit are above 0, --warm-up and --fill not below")
+	if s.rate <= 0 || s.duration <= 0 || s.warmUp < 0 || s.fill < 0 || s.scrapeInterval <= 0 || s.limit <= 0 || s.again < 0 {
+		return errors.New("--rate, --duration, --scrape-interval and --limit are above 0, --warm-up, --fill and --again not below")
 	}
 	root, err := moduleRoot(ctx)
 	if err != nil {

@@ -83,7 +83,7 @@ func TestRun(t *testing.T) {
 		t.Skip("needs /proc")
 	}
 	var out, stderr bytes.Buffer
-	err := run(t.Context(), []string{"--rate=6", "--fill=2s", "--warm-up=1s", "--duration=15s", "--scrape-interval=400ms", "--output=json"}, &out, &stderr)
+	err := run(t.Context(), []string{"--rate=6", "--fill=2s", "--warm-up=1s", "--duration=15s", "--scrape-interval=400ms", "--again=0", "--output=json"}, &out, &stderr)
 	// One that is skipped, where a busy machine stands still, is a hundredth of so few.
 	if err != nil && !strings.HasPrefix(err.Error(), "it grew") && !strings.HasSuffix(err.Error(), "this was not the demo's mix") {
 		t.Fatalf("%v\n%s%s", err, &out, &stderr)
@@ -101,7 +101,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range []string{"--rate=0", "--duration=0s", "--fill=-1s", "--scrape-interval=0s", "--limit=0", "--output=xml", "--nonsense"} {
+	for _, args := range []string{"--rate=0", "--duration=0s", "--fill=-1s", "--scrape-interval=0s", "--limit=0", "--again=-1", "--output=xml", "--nonsense"} {
 		t.Run(args, func(t *testing.T) {
 			var out bytes.Buffer
 			if err := run(t.Context(), []string{args}, &out, &out); err == nil {

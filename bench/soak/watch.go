@@ -16,8 +16,8 @@ import (
 
 // sample is what was seen at one moment.
 type sample struct {
-	requests float64 // so far
-	at       time.Time
+	requests, failed, skipped float64 // so far
+	at                        time.Time
 
 	heap, goroutines, series float64
 	delay                    *process.Histogram // of dispatch, so far
@@ -95,12 +95,17 @@ func (s *settings) measure(ctx context.Context, m *mix, dir string) (r *report, 
 	if err := k.watch(ctx, s.warmUp, true); err != nil {
 		return nil, err
 	}
+	return s.lasting(func() (*report, error) { return k.window(ctx) })
+}
+
+// window watches for the duration, and says what came of it.
+func (k *soak) window(ctx context.Context) (*report, error) {
 	k.samples, k.memories, k.reloads = nil, nil, 0
 	begin, err := k.prober.Usage()
 	if err != nil {
 		return nil, err
 	}
-	if err := k.watch(ctx, s.duration, true); err != nil {
+	if err := k.watch(ctx, k.duration, true); err != nil {
 		return nil, err
 	}
 	end, err := k.prober.Usage()
@@ -195,8 +200,11 @@ func (k *soak) scrape(ctx context.Context) error {
 		return err
 	}
 	s := sample{at: time.Now(), series: float64(page.Series())}
-	var errs [4]error
+	var errs [6]error
 	s.requests, errs[0] = page.Sum("llm_probe_requests_total")
+	answered, err := page.Sum("llm_probe_requests_total", "outcome", "ok")
+	s.failed, errs[4] = s.requests-answered, err
+	s.skipped, errs[5] = page.Sum("llm_probe_skipped_total")
 	// What the next collection waits for is what the last one left, by a factor: unlike what is allocated now, it does not
 	// depend on how long ago that was.
 	s.heap, errs[1] = page.Sum("go_memstats_next_gc_bytes")

@@ -222,14 +222,14 @@ func TestRestart(t *testing.T) {
 // TestRestartOverTCP breaks off lent answers, and refuses connections afterwards as a dead process does.
 func TestRestartOverTCP(t *testing.T) {
 	s, addr := overTCP(t, Options{FirstToken: ms, PerToken: ms})
-	resp, err := postTCP(t.Context(), addr, "r", 1000)
+	resp, err := postTCP(t.Context(), addr, "r", 30000) // half a minute
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, 1000); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.changes.add([]Change{{Set: "restart=10s"}}, s.clock.now()); err != nil {
+	if err := s.changes.add([]Change{{Set: "restart=1h"}}, s.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := partial(resp); !errors.Is(err, io.ErrUnexpectedEOF) {

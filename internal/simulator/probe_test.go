@@ -1,10 +1,12 @@
 package simulator
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -84,6 +86,7 @@ func TestProbe(t *testing.T) {
 	defer client.Close()
 	servers := map[string]*Server{}
 	addresses := map[string]string{}
+	var late []time.Duration
 	for _, route := range probedRoutes() {
 		protocol, err := wire.Lookup(route.protocol)
 		if err != nil {
@@ -133,7 +136,9 @@ func TestProbe(t *testing.T) {
 					if !ok || tr.Finish == "abort" {
 						t.Fatalf("the truth is %+v, %v", tr, ok)
 					}
-					compare(t, &route, r, &tr, ask.options.ReasoningEffort != "")
+					if by := compare(t, &route, r, &tr, ask.options.ReasoningEffort != ""); stream {
+						late = append(late, by)
+					}
 					if ask.name == "tool" && !r.ToolCalled || ask.name == "plain" && r.OutputTokens != 30 {
 						t.Errorf("tool called: %v, %d tokens", r.ToolCalled, r.OutputTokens)
 					}
@@ -141,10 +146,14 @@ func TestProbe(t *testing.T) {
 			}
 		}
 	}
+	// One stream may be late by as much as the machine stood still; half of them are not.
+	if slices.Sort(late); len(late) > 0 && late[len(late)/2] > 250*ms {
+		t.Errorf("half of the streams came %v and more after they were sent", late[len(late)/2])
+	}
 }
 
-// compare holds what the prober saw against what happened.
-func compare(t *testing.T, route *probed, r *prober.Result, tr *Truth, reasoned bool) {
+// compare holds what the prober saw against what happened, and tells how late it saw the tokens; 0 where they are not timed.
+func compare(t *testing.T, route *probed, r *prober.Result, tr *Truth, reasoned bool) (late time.Duration) {
 	t.Helper()
 	stream := r.Request.Call.Stream
 	u := r.Usage
@@ -174,18 +183,22 @@ func compare(t *testing.T, route *probed, r *prober.Result, tr *Truth, reasoned 
 		if got := r.Timeline.End.UnixNano(); got < tr.Tokens[0].SentUnixNano {
 			t.Errorf("the answer came %v before it was sent", time.Duration(tr.Tokens[0].SentUnixNano-got))
 		}
-		return
+		return 0
 	}
 	// Events are not numbered, but the times at which they were sent are all different, or nearly.
 	first, last := tr.Tokens[0], tr.Tokens[len(tr.Tokens)-1]
-	late := time.Duration(r.Timeline.FirstToken.UnixNano() - first.SentUnixNano)
-	if late < -ms/2 || late > 250*ms {
+	late = time.Duration(r.Timeline.FirstToken.UnixNano() - first.SentUnixNano)
+	if late < -ms/2 || late > time.Minute {
 		t.Errorf("the first token came %v after it was sent", late)
 	}
-	if early := r.Timeline.LastToken.UnixNano() - last.SentUnixNano; early > int64(250*ms) {
-		t.Errorf("the last token came %v after the last was sent", time.Duration(early))
+	late = max(late, time.Duration(r.Timeline.LastToken.UnixNano()-last.SentUnixNano))
+	if late > time.Minute {
+		t.Errorf("the last token came %v after the last was sent", late)
 	}
-	if shown := reasoned && route.shows; shown != r.Timeline.FirstOutput.After(r.Timeline.FirstToken) {
+	// What a late reader finds in one read has one time.
+	together := len(tr.Tokens) > 1 && r.Timeline.FirstToken.UnixNano() >= tr.Tokens[1].SentUnixNano
+	shown, apart := reasoned && route.shows, r.Timeline.FirstOutput.After(r.Timeline.FirstToken)
+	if shown != r.ReasoningShown || shown != apart && (apart || !together) {
 		t.Errorf("the first token came at %v, the first of the answer at %v; reasoning shown: %v", r.Timeline.FirstToken, r.Timeline.FirstOutput, shown)
 	}
 	events := map[int64]bool{}
@@ -195,9 +208,11 @@ func compare(t *testing.T, route *probed, r *prober.Result, tr *Truth, reasoned 
 	if n := len(r.Chunks); n == 0 || n > len(events) {
 		t.Errorf("%d chunks with tokens came; %d events with tokens were sent", n, len(events))
 	}
+	return late
 }
 
-// TestProbeUnderLoad has requests wait for each other, and holds what the servers say of that against the truth.
+// TestProbeUnderLoad has requests wait for one that has the only slot, and for each other, and holds what the servers say of that
+// against the truth.
 func TestProbeUnderLoad(t *testing.T) {
 	client, err := transport.New(transport.Options{Reuse: true})
 	if err != nil {
@@ -214,15 +229,22 @@ func TestProbeUnderLoad(t *testing.T) {
 		}
 		s, addr := overTCP(t, Options{Dialect: route.dialect, MaxRunning: 1, StepBase: 2 * ms, PerRequestMetrics: true})
 		p := prober.New(prober.Options{URL: &url.URL{Scheme: "http", Host: addr, Path: route.base}, Protocol: protocol, Client: client})
-		results := make([]*prober.Result, 4)
-		var wg sync.WaitGroup
-		for i := range results {
-			wg.Go(func() {
-				results[i] = p.Do(t.Context(), &prober.Request{ID: prober.NewID(), Call: wire.Call{
-					Model: "sim-8b", Messages: []wire.Message{{Role: "user", Content: "Hello there, how are you?"}}, MaxOutputTokens: 8, Stream: i%2 == 0,
-				}})
-			})
+		ask := func(ctx context.Context, tokens int, stream bool) *prober.Result {
+			return p.Do(ctx, &prober.Request{ID: prober.NewID(), Call: wire.Call{
+				Model: "sim-8b", Messages: []wire.Message{{Role: "user", Content: "Hello there, how are you?"}}, MaxOutputTokens: tokens, Stream: stream,
+			}})
 		}
+		results := make([]*prober.Result, 4)
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		var wg sync.WaitGroup
+		wg.Go(func() { ask(ctx, 30000, true) }) // a minute
+		eventually(t, "the slot is taken", func() bool { return s.engine.load().running == 1 })
+		for i := range results {
+			wg.Go(func() { results[i] = ask(t.Context(), 8, i%2 == 0) })
+		}
+		eventually(t, "all others wait", func() bool { return s.engine.load().waiting == len(results) })
+		leave()
 		wg.Wait()
 		waited := 0
 		for _, r := range results {
@@ -236,8 +258,8 @@ func TestProbeUnderLoad(t *testing.T) {
 				waited++
 			}
 		}
-		if waited == 0 {
-			t.Errorf("%s by %s: nobody waited", route.dialect, route.protocol)
+		if waited < len(results)-1 { // the first may have come when the slot became free
+			t.Errorf("%s by %s: %d waited; want all but one of %d at least", route.dialect, route.protocol, waited, len(results))
 		}
 	}
 }

@@ -59,9 +59,8 @@ func TestUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// On a busy machine half a second on the clock is less on the processor.
-	if s := u.CPU.Seconds(); s < 0.01 || s > 5 {
-		t.Errorf("CPU = %v; want up to half a second and what a start takes", u.CPU)
+	if s := u.CPU.Seconds(); s < 0.45 || s > 30 {
+		t.Errorf("CPU = %v; want half a second and what a start takes", u.CPU)
 	}
 	if u.RSS < 1<<20 || u.PeakRSS < u.RSS/2 || u.RSS > 1<<30 || u.Threads < 2 || u.Files < 3 || u.At.IsZero() {
 		t.Errorf("usage = %+v; want megabytes, some threads, and descriptors", u)
