@@ -10,11 +10,16 @@ import (
 	"os/signal"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
+
+// patience is how long a test waits for something that a real process does; it is reached only when that fails. A worker that
+// starts on a busy machine may be silent for long, too.
+const patience = time.Minute
 
 // proberCommand makes the test binary a small prober: it runs a Manager until it is killed.
 const proberCommand = "test-prober"
@@ -56,6 +61,7 @@ func asProber() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	m.times.silent, m.times.hang = patience, patience // it is to keep its worker, whatever the test does meanwhile
 	launch := launcher(func() *exec.Cmd {
 		cmd := selfCommand()
 		cmd.Env = os.Environ() // where the stand-in reads what to answer

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
@@ -204,65 +205,68 @@ func TestNVLink(t *testing.T) {
 	}
 }
 
+// What is "at once" must not depend on the machine: two samples of real time may lie further apart than the shortest window.
 func TestGPMWindow(t *testing.T) {
-	taken := 0
-	device := &mock.Device{
-		GpmQueryDeviceSupportFunc: func() (nvml.GpmSupport, nvml.Return) {
-			return nvml.GpmSupport{IsSupportedDevice: 1}, nvml.SUCCESS
-		},
-		GpmSampleGetFunc: func(nvml.GpmSample) nvml.Return { taken++; return nvml.SUCCESS },
-	}
-	s, _ := mocked(t, device, "nvmlGpmQueryDeviceSupport", "nvmlGpmSampleAlloc", "nvmlGpmSampleGet", "nvmlGpmMetricsGet", "nvmlGpmSampleFree")
-	lib := s.lib.(*mock.Interface)
-	freed := 0
-	var allocated []nvml.GpmSample
-	lib.GpmSampleAllocFunc = func() (nvml.GpmSample, nvml.Return) {
-		allocated = append(allocated, &mock.GpmSample{FreeFunc: func() nvml.Return { freed++; return nvml.SUCCESS }})
-		return allocated[len(allocated)-1], nvml.SUCCESS
-	}
-	var compared [][2]nvml.GpmSample
-	lib.GpmMetricsGetFunc = func(get *nvml.GpmMetricsGetType) nvml.Return {
-		compared = append(compared, [2]nvml.GpmSample{get.Sample1, get.Sample2})
-		for i := range get.NumMetrics {
-			get.Metrics[i].Value = 50
-			if get.Metrics[i].MetricId == uint32(nvml.GPM_METRIC_ANY_TENSOR_UTIL) {
-				get.Metrics[i].NvmlReturn = uint32(nvml.ERROR_NOT_SUPPORTED)
-			}
+	synctest.Test(t, func(t *testing.T) {
+		taken := 0
+		device := &mock.Device{
+			GpmQueryDeviceSupportFunc: func() (nvml.GpmSupport, nvml.Return) {
+				return nvml.GpmSupport{IsSupportedDevice: 1}, nvml.SUCCESS
+			},
+			GpmSampleGetFunc: func(nvml.GpmSample) nvml.Return { taken++; return nvml.SUCCESS },
 		}
-		return nvml.SUCCESS
-	}
-	w := &s.gpus[0].window
-	activity := func() Activity { return sample(t, s).Devices[0].Activity }
-	if a := activity(); a != (Activity{}) {
-		t.Errorf("first sample: %+v; want nothing", a)
-	}
-	if a := activity(); a != (Activity{}) || len(compared) != 0 {
-		t.Errorf("a sample too soon: %+v; want nothing", a)
-	}
-	w.at = w.at.Add(-time.Second)
-	a := activity()
-	if a.SM == nil || *a.SM != 0.5 || a.Tensor != nil || len(compared) != 1 {
-		t.Errorf("a second later: %+v; want halves, but for what is not supported", a)
-	}
-	if b := activity(); b != a || len(compared) != 1 {
-		t.Errorf("at once again: %+v; want the same, without a comparison", b)
-	}
-	w.at = w.at.Add(-time.Second)
-	activity()
-	if compared[1][0] != compared[0][1] || compared[1][0] == compared[1][1] {
-		t.Error("the newer sample of one comparison is not the older one of the next")
-	}
-	w.at = w.at.Add(-time.Hour)
-	if a := activity(); a != (Activity{}) {
-		t.Errorf("an hour later: %+v; want nothing", a)
-	}
-	if len(allocated) != 2 || taken != 6 {
-		t.Errorf("%d buffers, %d samples; want 2, 6", len(allocated), taken)
-	}
-	s.freeWindow(w)
-	if freed != 2 || w.last != nil || w.next != nil {
-		t.Errorf("%d buffers freed; want 2", freed)
-	}
+		s, _ := mocked(t, device, "nvmlGpmQueryDeviceSupport", "nvmlGpmSampleAlloc", "nvmlGpmSampleGet", "nvmlGpmMetricsGet", "nvmlGpmSampleFree")
+		lib := s.lib.(*mock.Interface)
+		freed := 0
+		var allocated []nvml.GpmSample
+		lib.GpmSampleAllocFunc = func() (nvml.GpmSample, nvml.Return) {
+			allocated = append(allocated, &mock.GpmSample{FreeFunc: func() nvml.Return { freed++; return nvml.SUCCESS }})
+			return allocated[len(allocated)-1], nvml.SUCCESS
+		}
+		var compared [][2]nvml.GpmSample
+		lib.GpmMetricsGetFunc = func(get *nvml.GpmMetricsGetType) nvml.Return {
+			compared = append(compared, [2]nvml.GpmSample{get.Sample1, get.Sample2})
+			for i := range get.NumMetrics {
+				get.Metrics[i].Value = 50
+				if get.Metrics[i].MetricId == uint32(nvml.GPM_METRIC_ANY_TENSOR_UTIL) {
+					get.Metrics[i].NvmlReturn = uint32(nvml.ERROR_NOT_SUPPORTED)
+				}
+			}
+			return nvml.SUCCESS
+		}
+		w := &s.gpus[0].window
+		activity := func() Activity { return sample(t, s).Devices[0].Activity }
+		if a := activity(); a != (Activity{}) {
+			t.Errorf("first sample: %+v; want nothing", a)
+		}
+		if a := activity(); a != (Activity{}) || len(compared) != 0 {
+			t.Errorf("a sample too soon: %+v; want nothing", a)
+		}
+		w.at = w.at.Add(-time.Second)
+		a := activity()
+		if a.SM == nil || *a.SM != 0.5 || a.Tensor != nil || len(compared) != 1 {
+			t.Errorf("a second later: %+v; want halves, but for what is not supported", a)
+		}
+		if b := activity(); b != a || len(compared) != 1 {
+			t.Errorf("at once again: %+v; want the same, without a comparison", b)
+		}
+		w.at = w.at.Add(-time.Second)
+		activity()
+		if compared[1][0] != compared[0][1] || compared[1][0] == compared[1][1] {
+			t.Error("the newer sample of one comparison is not the older one of the next")
+		}
+		w.at = w.at.Add(-time.Hour)
+		if a := activity(); a != (Activity{}) {
+			t.Errorf("an hour later: %+v; want nothing", a)
+		}
+		if len(allocated) != 2 || taken != 6 {
+			t.Errorf("%d buffers, %d samples; want 2, 6", len(allocated), taken)
+		}
+		s.freeWindow(w)
+		if freed != 2 || w.last != nil || w.next != nil {
+			t.Errorf("%d buffers freed; want 2", freed)
+		}
+	})
 }
 
 func TestProgramName(t *testing.T) {

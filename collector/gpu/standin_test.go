@@ -17,9 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// patience is how long a test waits for something that a real process does; it is reached only when that fails.
-const patience = 30 * time.Second
-
 // buildLibrary compiles the stand-in for NVML and returns its path. flags are for the C compiler, as
 // -DnvmlDeviceGetPowerUsage=left_out, which leaves that function out.
 func buildLibrary(t testing.TB, flags ...string) string {
@@ -79,6 +76,7 @@ func newRig(t testing.TB, library, answers string, options Options) *rig {
 			return cmd
 		}, logger)
 	}
+	m.times.silent, m.times.kill = patience, patience
 	m.changes = make(chan struct{}, 1)
 	r.manager = m
 	r.metrics = prometheus.NewRegistry()
@@ -120,11 +118,13 @@ func (r *rig) write(answers string) {
 	}
 }
 
-// wait looks at the metrics after every change until ok.
+// wait looks at the metrics after every change, and from time to time, until ok.
 func (r *rig) wait(what string, ok func(page) bool) page {
 	r.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
+	look := time.NewTicker(250 * time.Millisecond)
+	defer look.Stop()
 	for {
 		p := r.scrape()
 		if ok(p) {
@@ -132,6 +132,7 @@ func (r *rig) wait(what string, ok func(page) bool) page {
 		}
 		select {
 		case <-r.manager.changes:
+		case <-look.C:
 		case <-deadline.C:
 			r.t.Fatalf("no %s within %s; state %s, problem %q\n%s", what, patience, r.manager.View().State, r.manager.View().Problem, p.text)
 		}

@@ -110,7 +110,7 @@ func (e *endpoint) told(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) { // the connection's, or the dial's
 		return tooSlow(e.within)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
