@@ -193,7 +193,7 @@ func runningOf(l *liveRun) *api.Running {
 
 // A run has its id soon after it has begun.
 const (
-	idWithin = 2 * time.Second
+	idWithin = 10 * time.Second
 	idEvery  = 5 * time.Millisecond
 )
 

@@ -90,14 +90,14 @@ func (s *site) config() string {
 	fmt.Fprintf(&b, `
 global: {degraded_after: 1s}
 probes:
-  spoken: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s, timeout: 900ms}
-  whole: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s, timeout: 900ms, stream: false}
-  checked: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s, timeout: 900ms, expect: {contains: [%s-is-not-in-it]}}
-  talk: {prompt_tokens: 20, max_output_tokens: 5, interval: 2s, timeout: 900ms, turns: 2}
-  again: {prompt_tokens: 20, max_output_tokens: 5, interval: 2s, timeout: 900ms, retry: {attempts: 2, on: [429, http_4xx], backoff: 100ms}}
-  own: {prompts: {file: %s}, max_output_tokens: 5, interval: 1s, timeout: 900ms}
-  own_checked: {prompts: {file: %[2]s}, max_output_tokens: 5, interval: 1s, timeout: 900ms, expect: {contains: [nothing-of-it]}}
-  silent: {prompt_tokens: 20, max_output_tokens: 5, interval: 2s, timeout: 900ms, first_token_timeout: 300ms}
+  spoken: {prompt_tokens: 20, max_output_tokens: 5, interval: 5s, timeout: 4s}
+  whole: {prompt_tokens: 20, max_output_tokens: 5, interval: 5s, timeout: 4s, stream: false}
+  checked: {prompt_tokens: 20, max_output_tokens: 5, interval: 5s, timeout: 4s, expect: {contains: [%s-is-not-in-it]}}
+  talk: {prompt_tokens: 20, max_output_tokens: 5, interval: 5s, timeout: 4s, turns: 2}
+  again: {prompt_tokens: 20, max_output_tokens: 5, interval: 5s, timeout: 4s, retry: {attempts: 2, on: [429, http_4xx], backoff: 100ms}}
+  own: {prompts: {file: %s}, max_output_tokens: 5, interval: 5s, timeout: 4s}
+  own_checked: {prompts: {file: %[2]s}, max_output_tokens: 5, interval: 5s, timeout: 4s, expect: {contains: [nothing-of-it]}}
+  silent: {prompt_tokens: 20, max_output_tokens: 5, interval: 5s, timeout: 4s, first_token_timeout: 300ms}
 targets:
   - {name: %[1]s, url: "%[3]s/ok/v1", model: %[1]s-model, probes: [spoken, whole, checked, talk], labels: {zone: %[1]s-label}, %[4]s}
   - {name: own, url: "%[3]s/ok/v1", model: m, probes: [own, own_checked], headers: {X-Api-Key: %[5]s}}

@@ -245,9 +245,11 @@ func (s *site) proc(h *haul, p *program) {
 				continue // the thread has ended
 			}
 			for child := range strings.FieldsSeq(string(children)) {
-				if environment := read(child, "environ"); bytes.Contains(environment, []byte(s.witness)) && bytes.Contains(read(child, "cmdline"), []byte("gpu-worker")) {
+				// In this order: until it has become the worker, a child has the environment of the prober.
+				arguments := read(child, "cmdline")
+				if environment := read(child, "environ"); bytes.Contains(arguments, []byte("gpu-worker")) && bytes.Contains(environment, []byte(s.witness)) {
 					h.add("environment of the worker", environment)
-					h.add("arguments of the worker", read(child, "cmdline"))
+					h.add("arguments of the worker", arguments)
 					return true
 				}
 			}
@@ -378,7 +380,7 @@ func (s *site) command(h *haul, place string, args ...string) {
 	var out bytes.Buffer
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	code := run(ctx, append([]string{"--log.level=debug"}, args...), &out, &out)
+	code := run(ctx, append([]string{"--log.level=debug"}, args...), &out, h.writer(place)) // a log is written by several at once
 	h.add(place, out.Bytes())
 	h.add(place, fmt.Appendf(nil, "exit code %d\n", code))
 }

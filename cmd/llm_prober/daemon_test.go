@@ -143,7 +143,7 @@ targets:
 // TestReloadKeepsWhatStays loads the configuration 100 times while requests are under way, with a target that comes and
 // goes beside one that stays, and with bad files in between.
 func TestReloadKeepsWhatStays(t *testing.T) {
-	url := simulated(t, simulator.Options{FirstToken: time.Millisecond, PerToken: 5 * time.Millisecond})
+	url := simulated(t, simulator.Options{FirstToken: time.Millisecond, PerToken: 10 * time.Millisecond})
 	var text atomic.Value
 	stays := fmt.Sprintf(twoTargets, url, "")
 	both := fmt.Sprintf(twoTargets, url, fmt.Sprintf("  - {name: goes, url: %q, model: sim-8b, probes: [fast, slow]}", url))
@@ -157,7 +157,7 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 		return requests, inFlight
 	}
 	for {
-		if _, inFlight := count(); inFlight == 1 { // 150 s of tokens: it is under way through all of what follows
+		if _, inFlight := count(); inFlight == 1 { // 300 s of tokens: it is under way through all of what follows
 			break
 		}
 		results.await(t, "stays", "fast", prober.OK, 1)
@@ -233,29 +233,30 @@ func openFiles(t testing.TB) int {
 	return len(files)
 }
 
-// TestFailuresDoNotDisturbTheNextProbe keeps a hung, an endless and an unreachable target beside a good one.
+// TestFailuresDoNotDisturbTheNextProbe keeps a hung, an endless and an unreachable target beside a good one. Each limit is longer
+// than a machine stands still, and each interval longer than a limit and that: neither is what is looked at here.
 func TestFailuresDoNotDisturbTheNextProbe(t *testing.T) {
 	url := simulated(t, simulator.Options{FirstToken: time.Millisecond, PerToken: time.Millisecond})
 	text := fmt.Sprintf(`
 probes:
-  short: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s}
-  hasty: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s, first_token_timeout: 200ms}
-  brief: {prompt_tokens: 20, max_output_tokens: 5, interval: 1s, timeout: 300ms}
+  short: {prompt_tokens: 20, max_output_tokens: 5, interval: 6s}
+  hasty: {prompt_tokens: 20, max_output_tokens: 5, interval: 6s, first_token_timeout: 1500ms}
+  brief: {prompt_tokens: 20, max_output_tokens: 5, interval: 6s, timeout: 1500ms}
 targets:
   - {name: good, url: "%[1]s", model: sim-8b, probes: [short]}
   - {name: hung, url: "%[1]s", model: sim-8b, probes: [hasty], headers: {X-Sim-Fault: hang_after_headers}}
   - {name: endless, url: "%[1]s", model: sim-8b, probes: [brief], headers: {X-Sim-Fault: endless}}
   - {name: failing, url: "%[1]s", model: sim-8b, probes: [short], headers: {X-Sim-Fault: internal_error}}
   - {name: refused, url: "http://127.0.0.1:1/v1", model: sim-8b, probes: [short]}
-  - {name: unnamed, url: "http://no-such-host.invalid./v1", model: sim-8b, probes: [short]}
-`, url)
+  - {name: unnamed, url: "http://%[2]s.invalid./v1", model: sim-8b, probes: [short]}
+`, url, strings.Repeat("x", 64)) // a label that no name can have, so that no server is asked for it
 	_, results, registry := started(t, func() string { return text })
 	want := map[string]prober.Outcome{
 		"good": prober.OK, "hung": prober.TimeoutFirstToken, "endless": prober.TimeoutTotal, "failing": prober.HTTP5xx,
 		"refused": prober.Connect, "unnamed": prober.DNS,
 	}
 	count := map[string]int{}
-	timeout := time.NewTimer(time.Minute)
+	timeout := time.NewTimer(2 * time.Minute)
 	defer timeout.Stop()
 	for done := 0; done < len(want); {
 		select {
@@ -268,10 +269,10 @@ targets:
 				done++
 			}
 		case <-timeout.C:
-			t.Fatalf("not every target had three results in a minute: %v", count)
+			t.Fatalf("not every target had three results in two minutes: %v", count)
 		}
 	}
-	// A failure ends within its limit, so it never costs the next probe its turn. A machine that stood still might.
+	// A failure ends within its limit, so it never costs the next probe its turn.
 	for _, target := range slices.Sorted(maps.Keys(want)) {
 		if skipped, _ := value(t, registry, collector.NameSkipped, "target", target, "reason", string(schedule.Overlap)); skipped != 0 {
 			t.Errorf("%s: %v ticks were skipped because the last request had not ended; want none", target, skipped)
@@ -284,7 +285,7 @@ func TestShutdownDrains(t *testing.T) {
 	url := simulated(t, simulator.Options{FirstToken: time.Millisecond, PerToken: 100 * time.Millisecond})
 	text := fmt.Sprintf(`
 probes:
-  short: {prompt_tokens: 20, max_output_tokens: 10, interval: 1h}
+  short: {prompt_tokens: 20, max_output_tokens: 30, interval: 1h}
   long:  {prompt_tokens: 20, max_output_tokens: 5000, interval: 1h, timeout: 30m}
 targets:
   - {name: t, url: %q, model: sim-8b, probes: [short, long]}
@@ -297,7 +298,7 @@ targets:
 			t.Fatal("the two requests never ran side by side")
 		}
 	}
-	d.shutdown(t.Context(), 3*time.Second)
+	d.shutdown(t.Context(), 8*time.Second) // of which the short one takes 3 s
 	outcomes := map[string]prober.Outcome{}
 	for len(results.got) > 0 {
 		r := <-results.got

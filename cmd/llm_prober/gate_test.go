@@ -113,7 +113,7 @@ func TestGateGivesUp(t *testing.T) {
 	if err := os.WriteFile(file, []byte("basic_auth: {username: ci, password: secret}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &gateCommand{url: base, target: "chat", output: "text", every: 5 * time.Millisecond, wait: time.Second, httpFile: file}
+	c := &gateCommand{url: base, target: "chat", output: "text", every: 5 * time.Millisecond, wait: 5 * time.Second, httpFile: file} // longer than a machine stands still
 	var out bytes.Buffer
 	err = c.run(t.Context(), env{stdout: &out, stderr: &out, logger: slog.New(slog.DiscardHandler)})
 	if verdict, ok := errors.AsType[gateExit](err); !ok || verdict != gateExit(api.NotReady) || len(v.asked) < 2 {

@@ -179,7 +179,7 @@ func TestOnDemandTimeout(t *testing.T) {
 	base := simulated(t, simulator.Options{FirstToken: time.Minute, PerToken: time.Minute})
 	o := demand(t, base)
 	began := time.Now()
-	w := o.get(t, "target="+url.QueryEscape(base)+"&module=fast&debug=1", "X-Prometheus-Scrape-Timeout-Seconds", "0.8")
+	w := o.get(t, "target="+url.QueryEscape(base)+"&module=fast&debug=1", "X-Prometheus-Scrape-Timeout-Seconds", "3")
 	if took := time.Since(began); took > 20*time.Second || !strings.Contains(w.Body.String(), ": timeout_") || !strings.Contains(w.Body.String(), "probe_success 0") {
 		t.Errorf("after %v:\n%.500s", took, w.Body)
 	}

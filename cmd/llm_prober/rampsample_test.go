@@ -18,7 +18,7 @@ func TestSamplerSince(t *testing.T) {
 	d, _, _ := started(t, func() string {
 		return fmt.Sprintf(`
 probes: {p: {prompt_tokens: 20, max_output_tokens: 5, interval: 1h}}
-targets: [{name: a, url: %q, model: sim-8b, probes: [p], engine: {metrics_url: %q, interval: 1s}}]`, url, strings.TrimSuffix(url, "/v1")+"/metrics")
+targets: [{name: a, url: %q, model: sim-8b, probes: [p], engine: {metrics_url: %q, interval: 1m, timeout: 30s}}]`, url, strings.TrimSuffix(url, "/v1")+"/metrics")
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	var reading sync.WaitGroup

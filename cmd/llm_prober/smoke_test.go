@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,10 +104,10 @@ func counts(f *dto.MetricFamily) map[string]float64 {
 	return sums
 }
 
-// TestDemo runs the demo of the built binary for at most a minute and reads its numbers back.
+// TestDemo runs the demo of the built binary for at most two minutes and reads its numbers back.
 func TestDemo(t *testing.T) {
 	address, interrupt := start(t, `msg="Listening on" address=(\S+)`, "demo", "--web.listen-address=127.0.0.1:0")
-	deadline := time.NewTimer(time.Minute)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
@@ -118,7 +120,7 @@ func TestDemo(t *testing.T) {
 		select {
 		case <-look.C:
 		case <-deadline.C:
-			t.Fatalf("after a minute there is nothing of %s", missing)
+			t.Fatalf("after two minutes there is nothing of %s", missing)
 		}
 		families := page(t, address)
 		missing = ""
@@ -153,9 +155,47 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDemoOfProbe measures a server of known times with the built binary: 100 ms to the first token, 20 ms between tokens.
+// truth asks the simulated server when, since their request arrived, its tokens were due and when they were sent.
+func truth(t *testing.T, url, id string) (due, sent []time.Duration) {
+	t.Helper()
+	response, err := http.Get(strings.TrimSuffix(url, "/v1") + "/ground_truth?request_id=" + id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var told struct {
+		Tokens []struct {
+			Due  time.Duration `json:"due_ns"`
+			Sent time.Duration `json:"sent_ns"`
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&told); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range told.Tokens {
+		due, sent = append(due, token.Due), append(sent, token.Sent)
+	}
+	return due, sent
+}
+
+// TestDemoOfProbe measures a server of known times with the built binary: 100 ms to the first token within 5 ms, 20 ms between
+// tokens within 1 ms. What disturbs one measurement of a busy machine does not disturb three of them, one after the other.
 func TestDemoOfProbe(t *testing.T) {
 	url, _ := start(t, ` url=(\S+)`, "simulate", "--listen-address=127.0.0.1:0", "--first-token=100ms", "--per-token=20ms")
+	var tries []string
+	for range 3 {
+		ttft, itl := knownTimes(t, url)
+		if math.Abs(ttft-0.100) <= 0.005 && math.Abs(itl-0.020) <= 0.001 {
+			return
+		}
+		tries = append(tries, fmt.Sprintf("median TTFT = %v s, ITL = %v s", ttft, itl))
+	}
+	t.Errorf("%s; want 0.1 s within 5 ms, and 0.02 s within 1 ms", strings.Join(tries, "; "))
+}
+
+// knownTimes measures it once, and returns both medians in seconds. What the machine adds must be in them, neither more nor less.
+func knownTimes(t *testing.T, url string) (ttft, itl float64) {
+	t.Helper()
 	var out bytes.Buffer
 	cmd := exec.Command(binary(t), "probe", "--url="+url, "--model=sim", "-n", "15", "--max-output-tokens=50", "--output=json")
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
@@ -178,12 +218,7 @@ func TestDemoOfProbe(t *testing.T) {
 	if s.Requests != 15 || s.Outcomes["ok"] != 15 || s.TTFT.N != 15 || s.ITL.N != 15*49 {
 		t.Fatalf("summary = %+v; want 15 requests, all ok, with 49 inter-token latencies each", s)
 	}
-	if off := math.Abs(*s.TTFT.P50 - 0.100); off > 0.005 {
-		t.Errorf("median TTFT = %v s; want 0.1 s within 5 ms", *s.TTFT.P50)
-	}
-	if off := math.Abs(*s.ITL.P50 - 0.020); off > 0.001 {
-		t.Errorf("median ITL = %v s; want 0.02 s within 1 ms", *s.ITL.P50)
-	}
+	var ttfts, off, gaps []float64 // off: by how much a TTFT is above what the server made it; gaps: as it made them
 	for _, line := range lines[:15] {
 		var r requestJSON
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
@@ -192,5 +227,30 @@ func TestDemoOfProbe(t *testing.T) {
 		if r.OutputTokens != 50 || r.OutputSource != "usage" {
 			t.Errorf("%d output tokens by %s; want 50 by usage", r.OutputTokens, r.OutputSource)
 		}
+		due, sent := truth(t, url, r.RequestID)
+		if len(due) != 50 || due[0] != 100*time.Millisecond || due[49] != 1080*time.Millisecond {
+			t.Fatalf("the server had tokens at %v; want 50, the first after 100 ms, each further one 20 ms later", due)
+		}
+		ttfts, off = append(ttfts, *r.TTFT), append(off, *r.TTFT-sent[0].Seconds())
+		for i := range sent[1:] {
+			gaps = append(gaps, (sent[i+1] - sent[i]).Seconds())
+		}
 	}
+	slices.Sort(ttfts)
+	if got, want := *s.TTFT.P50, ttfts[7]; got != want {
+		t.Errorf("median TTFT = %v s; want %v s, as the requests have it", got, want)
+	}
+	// How late a token was sent, the server knows; not how late a request got to it, which only adds, and not to all.
+	if least := slices.Min(off); least < -0.001 || least > 0.005 {
+		t.Errorf("TTFT is above what the server made it by %v s at least; want 0 to 5 ms", least)
+	}
+	// Tokens that were late to leave, or that the kernel took together, shift the median; what the gaps add up to they do not.
+	sum := 0.0
+	for _, gap := range gaps {
+		sum += gap
+	}
+	if got, want := *s.ITL.Mean, sum/float64(len(gaps)); math.Abs(got-want) > 0.001 {
+		t.Errorf("mean ITL = %v s; want %v s within 1 ms, as the server made it", got, want)
+	}
+	return *s.TTFT.P50, *s.ITL.P50
 }

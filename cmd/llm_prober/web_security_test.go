@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -297,11 +298,9 @@ func TestRequestsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if _, err := io.WriteString(conn, head); err != nil {
-			return 0, err
-		}
+		_, _ = io.WriteString(conn, head) // as much as is taken: whoever refuses does not read to the end
 		if body != nil {
-			io.Copy(conn, body) // as much as is taken
+			io.Copy(conn, body)
 		}
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
@@ -387,6 +386,9 @@ func TestSecurityDocument(t *testing.T) {
 	}
 	declared := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)\(t \*testing\.T\)`)
 	err = filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // what others make beside it comes and goes
+		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
