@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,13 @@ import (
 const (
 	soon  = time.Minute
 	later = 3 * time.Minute // ramps begin at full minutes, and are run until one is as expected
+
+	// How long what has become slower is news: 23 hours on, it is itself what is compared with. The alert comes once more than half
+	// of what is compared is slow, which may be of an hour or, where that has too few requests, of six; and where a noisy hour of the
+	// day before is what it is compared with, once that is over.
+	news = 23 * time.Hour / 360
+
+	step = time.Second // of the dashboards
 )
 
 // TestChain is the whole of it. It is one test, for all of it is one Prometheus: first the bad night and the broken GPU while
@@ -70,14 +78,19 @@ func badGPU(t *testing.T, r *rig) {
 	r.webhook.await(t, since, soon, "pager", "firing", "LLMGPUXIDCritical", "", jobs...)
 	r.webhook.await(t, since, soon, "pager", "resolved", "LLMGPUXIDCritical", "", jobs...)
 
-	values["fi.3"] = "u64 5"           // corrected memory errors
-	values["fi.74"] = "u64 9500000000" // five seconds more at the power limit
-	answer("RemappedRows", "3 0 0 0")
-	process.Await(t, soon, "the errors are counted", r.found(`increase(llm_gpu_remapped_rows_total[10s]) > 0`))
+	errs := 0
+	counted := r.grows(`llm_gpu_ecc_errors_total{lifetime="volatile"}`, "llm_gpu_remapped_rows_total", "llm_gpu_clock_event_seconds_total")
+	process.Await(t, soon, "the errors are counted", func() error { // and go on until they are
+		errs++
+		values["fi.3"] = fmt.Sprintf("u64 %d", 3+2*errs)                          // corrected memory errors
+		values["fi.74"] = fmt.Sprintf("u64 %d", 4_500_000_000+5_000_000_000*errs) // seconds more at the power limit
+		answer("RemappedRows", fmt.Sprintf("%d 0 0 0", 2+errs))
+		return counted()
+	})
 	answer("PowerUsage", "!999")
-	process.Await(t, soon, "the failed call is counted", r.found(`increase(llm_gpu_collector_errors_total[10s]) > 0`))
+	process.Await(t, soon, "the failed call is counted", r.grows("llm_gpu_collector_errors_total"))
 	answer("PowerUsage", "@crash")
-	process.Await(t, soon, "the process is replaced", r.found(`increase(llm_gpu_collector_restarts_total[10s]) > 0`))
+	process.Await(t, soon, "the process is replaced", r.grows("llm_gpu_collector_restarts_total"))
 	answer("PowerUsage", "612345")
 }
 
@@ -87,9 +100,7 @@ func nightly(t *testing.T, r *rig) {
 	since := time.Now()
 	r.night.change(t, "throttle=1")
 	r.webhook.await(t, since, later, "tickets", "resolved", "LLMRampFailed", "night", jobs...)
-	if got, err := r.prometheus.instant(`llm_ramp_last_verdict{ramp="nightly", verdict="pass"} == 1`); err != nil || len(got) != len(jobs) {
-		t.Errorf("the ramp that passed has %d series of its verdict, error %v; want %d", len(got), err, len(jobs))
-	}
+	process.Await(t, later, "the ramp has passed", r.found(fmt.Sprintf(`count(llm_ramp_last_verdict{ramp="nightly", verdict="pass"} == 1) == %d`, len(jobs))))
 }
 
 // reload has the prober refuse a configuration, and take it once it is repaired.
@@ -114,11 +125,19 @@ func history(t *testing.T, r *rig) {
 	}
 }
 
-// regression makes a server four times slower, and repairs it.
+// By how much servers are made slower: the time to first token is then 0.1 to 0.15 s, whether a request has to wait for one step of the
+// engine or for two. That is a classic bucket that is further above what it was than the 0.05 s that the rule wants; and an hour still
+// has some seventy requests, of the fifty without which the rule looks at six.
+const (
+	slower  = "throttle=5" // where most wait for two
+	slowest = "throttle=6" // where most wait for one
+)
+
+// regression makes a server slower, and repairs it.
 func regression(t *testing.T, r *rig) {
 	since := time.Now()
-	r.steady.change(t, "throttle=4")
-	r.webhook.await(t, since, 2*soon, "tickets", "firing", "LLMTTFTRegression", "steady", jobs...)
+	r.steady.change(t, slower)
+	r.webhook.await(t, since, news, "tickets", "firing", "LLMTTFTRegression", "steady", jobs...)
 	r.steady.change(t, "throttle=1")
 	r.webhook.over(t, since, 2*soon, "LLMTTFTRegression", "steady", jobs...)
 }
@@ -126,10 +145,12 @@ func regression(t *testing.T, r *rig) {
 // targetDown has a server be slow for so long that the alert outlasts it, kills it, and starts it again.
 func targetDown(t *testing.T, r *rig) {
 	since := time.Now()
-	r.fragile.change(t, "throttle=4")
-	r.webhook.await(t, since, 2*soon, "tickets", "firing", "LLMTTFTRegression", "fragile", jobs...)
-	process.Await(t, 2*soon, "the slowness is in most of six hours", r.found(fmt.Sprintf(`count(
-		target_probe:llm_probe_time_to_first_token_seconds:p50_6h{target="fragile", probe="talk"} > 1.5 * target_probe:llm_probe_time_to_first_token_seconds:p50_6h_baseline{target="fragile", probe="talk"}
+	r.fragile.change(t, slowest)
+	r.webhook.await(t, since, news, "tickets", "firing", "LLMTTFTRegression", "fragile", jobs...)
+	// Once it is down, six hours are what is compared: nothing new comes to them, so that the alert lasts for most of them.
+	process.Await(t, news, "the slowness is in most of six hours", r.found(fmt.Sprintf(`count(
+		target_probe:llm_probe_time_to_first_token_seconds:p50_6h{target="fragile", probe="talk"} - target_probe:llm_probe_time_to_first_token_seconds:p50_6h_baseline{target="fragile", probe="talk"} > 0.05
+			and target_probe:llm_probe_time_to_first_token_seconds:p90_6h{target="fragile", probe="talk"} > 1.2 * target_probe:llm_probe_time_to_first_token_seconds:p90_6h_baseline{target="fragile", probe="talk"}
 	) == %d`, len(jobs))))
 
 	since = time.Now()
@@ -164,6 +185,16 @@ func targetDown(t *testing.T, r *rig) {
 	since = time.Now()
 	r.fragile.restart(t)
 	t.Log("fragile: started again")
+	counted, last := r.grows(`llm_engine_restarts_total{target="fragile"}`), time.Now()
+	process.Await(t, soon, "its restart is counted", func() error {
+		err := counted()
+		if err != nil && time.Since(last) > 10*time.Second {
+			r.fragile.Kill()
+			r.fragile.restart(t)
+			last = time.Now()
+		}
+		return err
+	})
 	r.webhook.await(t, since, soon, "pager", "resolved", "LLMTargetDown", "fragile", jobs...)
 	process.Await(t, 2*soon, "no regression is left", func() error {
 		left, err := r.alertmanager.alerts(`alertname="LLMTTFTRegression"`, `target="fragile"`)
@@ -177,7 +208,7 @@ func targetDown(t *testing.T, r *rig) {
 // rules checks that Prometheus could evaluate every rule, and that every recording rule recorded something.
 func rules(t *testing.T, r *rig) {
 	// The last to come: it is what a ramp found a day ago.
-	process.Await(t, 2*soon, "there is a knee of the day before", r.found(`target_ramp:llm_ramp_last_knee_requests_per_second:baseline`))
+	process.Await(t, later, "there is a knee of the day before", r.found(`target_ramp:llm_ramp_last_knee_requests_per_second:baseline`))
 	groups, err := r.prometheus.rules()
 	if err != nil {
 		t.Fatal(err)
@@ -224,11 +255,16 @@ parser { schema = "prometheus" }
 prometheus "e2e" { uri = %q }
 checks { enabled = ["promql/series"] }
 `, r.prometheus.url))
-	out, err := exec.Command(r.program("pint"), "--no-color", "--config", config, "lint", "--fail-on=warning", filepath.Join(r.root, "alerts/rules")).CombinedOutput()
-	if err != nil {
-		t.Errorf("pint: %v\n%s", err, out)
-		return
-	}
+	var out []byte
+	// A scrape that fails takes its series away until the next one. What there is not now pint looks for at each fifth minute, of which
+	// there may have been one.
+	process.Await(t, 6*time.Minute, "pint finds no fault", func() (err error) {
+		out, err = exec.Command(r.program("pint"), "--no-color", "--config", config, "lint", "--fail-on=warning", filepath.Join(r.root, "alerts/rules")).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		return err
+	})
 	t.Logf("pint:\n%s", out)
 }
 
@@ -259,6 +295,7 @@ func dashboards(t *testing.T, r *rig, job string) {
 	}
 	excused := empty(t)
 	asked := 0
+	deadline := time.Now().Add(later)
 	for _, d := range all {
 		shown, err := d.shown()
 		if err != nil {
@@ -274,7 +311,6 @@ func dashboards(t *testing.T, r *rig, job string) {
 				t.Errorf("%s: %v", name, err)
 				return false
 			}
-			asked++
 			for _, values := range choices {
 				expr, err := compression.Expr(substitute(q.Expr, append(own, values...)))
 				if err != nil {
@@ -282,7 +318,7 @@ func dashboards(t *testing.T, r *rig, job string) {
 					return false
 				}
 				// In smaller steps than the shortest window, so that no increase falls between two.
-				result, err := r.prometheus.during(expr, r.started, time.Second)
+				result, err := r.prometheus.during(expr, r.started, step)
 				if q.Instant {
 					result, err = r.prometheus.instant(expr)
 				}
@@ -300,7 +336,17 @@ func dashboards(t *testing.T, r *rig, job string) {
 			for _, q := range p.Targets {
 				name := fmt.Sprintf("%s/%d/%s", d.UID, p.ID, q.RefID)
 				known := evaluate(name, q)
-				if reason, ok := excused[name]; ok {
+				asked++
+				reason, ok := excused[name]
+				if !ok && !known && q.Instant { // a scrape that fails takes its series away until the next one, and a ramp those of the last
+					known = process.Poll(time.Until(deadline), func() error {
+						if !evaluate(name, q) {
+							return errors.New("no data")
+						}
+						return nil
+					}) == nil
+				}
+				if ok {
 					delete(excused, name)
 					t.Logf("%s (%s) may be empty: %s; data: %t", name, p.Title, reason, known)
 				} else if !known {
@@ -311,6 +357,7 @@ func dashboards(t *testing.T, r *rig, job string) {
 		// Most of what annotations mark does not happen here: they need only be answered.
 		for _, a := range d.Annotations.List {
 			if a.Expr != "" {
+				asked++
 				evaluate(d.UID+"/annotation/"+a.Name, target{Expr: a.Expr})
 			}
 		}

@@ -15,7 +15,8 @@ import (
 // Compression makes the time in rules, dashboards and routes shorter, so that a day takes some minutes.
 //
 //	windows, subqueries        divided by Factor, and no shorter than Window: a rate needs scrapes
-//	offsets, for, keep firing  divided by Factor
+//	offsets, keep firing       divided by Factor
+//	for                        divided by Factor, and no shorter than Window: one scrape that fails is to be no alert
 //	ages                       numbers of at least 60 beside time(), which are seconds: divided by Factor, and no shorter than Age
 //	intervals of rule groups   divided by Pace, and no shorter than Interval: evaluations cost processor time
 //
@@ -110,7 +111,9 @@ func (c Compression) Rules(file []byte) ([]byte, error) {
 			if r.Expr, err = c.Expr(r.Expr); err != nil {
 				return nil, err
 			}
-			r.For = model.Duration(c.shorter(time.Duration(r.For)))
+			if r.For != 0 {
+				r.For = model.Duration(c.window(time.Duration(r.For)))
+			}
 			r.KeepFiringFor = model.Duration(c.shorter(time.Duration(r.KeepFiringFor)))
 		}
 	}

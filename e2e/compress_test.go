@@ -48,15 +48,20 @@ groups:
     interval: 4m
     rules:
       - {record: "a:b:c", expr: 'rate(x_total[6h])'}
-      - {alert: A, expr: 'x > 90', for: 10m, labels: {severity: info}, annotations: {summary: "Of {{ $labels.target }}."}}
+      - {alert: A, expr: 'x > 90', for: 1h, labels: {severity: info}, annotations: {summary: "Of {{ $labels.target }}."}}
+      - {alert: B, expr: 'x > 90', for: 10m}
+      - {alert: C, expr: 'x > 90'}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"interval: 4s", "rate(x_total[1m])", "expr: x > 90", "for: 1s667ms", "severity: info", "Of {{ $labels.target }}."} {
+	for _, want := range []string{"interval: 4s", "rate(x_total[1m])", "expr: x > 90", "for: 10s", "for: 4s", "severity: info", "Of {{ $labels.target }}."} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("Rules() has no %q:\n%s", want, got)
 		}
+	}
+	if n := strings.Count(string(got), "for: "); n != 2 {
+		t.Errorf("Rules() has %d times a for; want 2:\n%s", n, got)
 	}
 	if _, err := compression.Rules([]byte("groups: [{name: g, rules: [{record: a, expr: 'rate(x)'}]}]")); err == nil {
 		t.Error("Rules() of what Prometheus refuses: no error")

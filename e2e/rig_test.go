@@ -246,6 +246,15 @@ func (r *rig) found(expr string) func() error {
 	}
 }
 
+// grows is the condition that each job has all of these counters grow within what a dashboard's shortest window sees at one of its
+// steps. What happened once, while nothing was scraped, is in no window.
+func (r *rig) grows(counters ...string) func() error {
+	for i, c := range counters {
+		counters[i] = fmt.Sprintf("sum by (job) (increase(%s[%s])) > 0", c, compression.Window-step)
+	}
+	return r.found(fmt.Sprintf("count(%s) == %d", strings.Join(counters, " and "), len(jobs)))
+}
+
 // reload makes the prober load a configuration.
 func (r *rig) reload(t *testing.T, configuration string) {
 	t.Helper()

@@ -231,10 +231,13 @@ func (r *rig) well(p *page) error {
 	return nil
 }
 
-// count reads the log and /metrics until they speak of the same requests: the log may be a moment behind.
+// count reads the log and /metrics until they have spoken of the same requests of each target, probe and outcome: requests go on, and the
+// log may be a moment behind, or before.
 func (r *rig) count(t *testing.T, w *watch, requests *[]request, bad *[]string) (last *page, disagreement error) {
 	t.Helper()
-	disagreement = process.Poll(20*time.Second, func() error {
+	type key struct{ target, probe, outcome string }
+	agreed := map[key]bool{}
+	disagreement = process.Poll(30*time.Second, func() error {
 		p, err := w.look()
 		if err != nil {
 			return err
@@ -243,33 +246,33 @@ func (r *rig) count(t *testing.T, w *watch, requests *[]request, bad *[]string) 
 		if *requests, *bad, err = readRequests(r.prober.Log); err != nil {
 			t.Fatal(err)
 		}
-		type key struct{ target, probe, outcome string }
-		logged := map[key]float64{}
+		logged, total := map[key]float64{}, map[string]float64{}
 		for _, q := range *requests {
 			logged[key{q.target, q.probe, q.outcome}]++
+			if q.outcome != "unsent" {
+				total[q.target]++
+			}
+		}
+		var wrong []error
+		agree := func(k key, got, want float64) {
+			if agreed[k] = agreed[k] || got == want; !agreed[k] {
+				wrong = append(wrong, fmt.Errorf("%v: %v on /metrics, %v in the log", k, got, want))
+			}
 		}
 		for k, n := range logged {
+			if k.target == "guest" || k.outcome == "canceled" {
+				continue
+			}
 			name, label := "llm_probe_requests_total", `outcome="`+k.outcome+`"`
 			if k.outcome == "unsent" {
 				name, label = "llm_probe_skipped_total", `reason="prober_resources"`
 			}
-			got := p.sum(name, `target="`+k.target+`"`, `probe="`+k.probe+`"`, label)
-			if k.target != "guest" && k.outcome != "canceled" && got != n {
-				return fmt.Errorf("%v: %v on /metrics, %v in the log", k, got, n)
-			}
+			agree(k, p.sum(name, `target="`+k.target+`"`, `probe="`+k.probe+`"`, label), n)
 		}
 		for _, target := range r.targets() {
-			total := 0.0
-			for k, n := range logged {
-				if k.target == target && k.outcome != "unsent" {
-					total += n
-				}
-			}
-			if got := p.sum("llm_probe_requests_total", `target="`+target+`"`); got != total {
-				return fmt.Errorf("target %s: %v requests on /metrics, %v in the log", target, got, total)
-			}
+			agree(key{target: target}, p.sum("llm_probe_requests_total", `target="`+target+`"`), total[target])
 		}
-		return nil
+		return errors.Join(wrong...)
 	})
 	if last == nil {
 		t.Fatalf("/metrics does not answer: %v", disagreement)

@@ -37,7 +37,8 @@
 // prober/transport, against kernel stamps, and the timetable's tests in prober/ramp/cron; package prober/schedule never reads the wall
 // clock again once a job's grid is laid.
 //
-// Where the machine itself keeps all of this from running for 0.3 s or more, what was late for that is not held against the prober.
+// Where the machine itself keeps all of this from running for 0.3 s or more, or one of its processors, or a server, what was late for that
+// is not held against the prober.
 //
 // Names and the disk need namespaces: see isolation_test.go. Where the user may have none, these two are skipped, and say so.
 //

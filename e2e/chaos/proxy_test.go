@@ -38,7 +38,7 @@ func (p *proxy) poison(toxics ...string) error {
 		}
 	}
 	// A process that is being started meanwhile has the listener that was just closed until it has become the new program.
-	if err := process.Poll(5*time.Second, next.Start); err != nil {
+	if err := process.Poll(30*time.Second, next.Start); err != nil {
 		return fmt.Errorf("proxy on %s: %w", p.listen, err)
 	}
 	p.mu.Lock()

@@ -21,7 +21,8 @@ type rig struct {
 	dir, program, storage string
 	isolated              bool
 
-	calm    *server // nothing is ever done to it
+	calm    *server   // nothing is ever done to it
+	steady  []*server // it, and those whose processes nothing is done to
 	scripts []*script
 	control map[string][]string // the targets without a script, and their only outcomes
 
@@ -55,10 +56,12 @@ func newRig(t *testing.T, program string) *rig {
 	put := func(name, address string) { values = append(values, "${"+name+"}", address) }
 
 	r.calm = r.simulate(t, "calm")
+	r.steady = append(r.steady, r.calm)
 	put("calm", r.calm.address)
 	put("full", fullServer(t))
 	for i, name := range []string{"server_1", "server_2", "server_3"} {
 		s := r.simulate(t, name)
+		r.steady = append(r.steady, s)
 		put(name, s.address)
 		r.scripts = append(r.scripts, &script{target: name, kind: "server", part: i, parts: 3, states: s.states(), least: 5 * time.Second, edges: []string{"ok"}})
 	}

@@ -91,8 +91,8 @@ func (s *server) lives() []state {
 		default:
 			s.Signal(syscall.SIGCONT)
 		}
-		return process.Poll(20*time.Second, func() error {
-			client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+		return process.Poll(30*time.Second, func() error {
+			client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 			resp, err := client.Get("http://" + s.address + "/health")
 			if err != nil {
 				return err
@@ -134,7 +134,7 @@ func fullServer(t *testing.T) string {
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
 	for range 16 {
-		conn, err := net.DialTimeout("tcp", address, 500*time.Millisecond)
+		conn, err := net.DialTimeout("tcp", address, 2*time.Second)
 		if err != nil {
 			return address
 		}

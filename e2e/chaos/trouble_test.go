@@ -7,14 +7,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -54,21 +57,76 @@ func (r *rig) during(name string, want []string, do func() error) error {
 	return err
 }
 
+// longStall is how long something is kept from running that says that the machine did not let it, and not that it had much to do: the
+// prober's limits are little more than a second.
+const longStall = 300 * time.Millisecond
+
 // stalls files a span for each time in which the machine kept this process, and so perhaps the prober or a server, from running:
-// the prober's limits are little more than a second, and what is late for that says nothing of it. There are none on a machine
-// that only has much to do.
+// what is late for that says nothing of the prober. Each processor is watched, for it may be one alone that stands still, and with it
+// whoever is on it; and each server whose process nothing is done to.
 func (r *rig) stalls(ctx context.Context) {
-	for last := time.Now(); wait(ctx, 20*time.Millisecond); last = time.Now() {
-		now := time.Now()
-		if now.Sub(last) < 300*time.Millisecond {
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	for _, s := range r.steady {
+		watchers.Go(func() { r.beats(ctx, s) })
+	}
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		watchers.Go(func() { r.ticks(ctx) })
+		return
+	}
+	for cpu := range 1024 { // as many as a CPUSet knows
+		if !all.IsSet(cpu) {
 			continue
 		}
-		r.mu.Lock()
-		r.disturbed = append(r.disturbed, span{
-			name: "stall", want: []string{"ok", "timeout_connect", "timeout_first_token", "timeout_idle", "timeout_total"}, from: last, until: now,
+		watchers.Go(func() {
+			// The thread may have started processes, which end with it: it must be as it was afterwards.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			var one unix.CPUSet
+			one.Set(cpu)
+			if unix.SchedSetaffinity(0, &one) == nil {
+				defer unix.SchedSetaffinity(0, &all)
+			}
+			r.ticks(ctx)
 		})
-		r.mu.Unlock()
 	}
+}
+
+// ticks watches the processor that it runs on.
+func (r *rig) ticks(ctx context.Context) {
+	for last := time.Now(); wait(ctx, 20*time.Millisecond); last = time.Now() {
+		r.stalled(last, time.Now())
+	}
+}
+
+// beats watches a server, by a page that no fault concerns.
+func (r *rig) beats(ctx context.Context, s *server) {
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	client := http.Client{Transport: transport}
+	for wait(ctx, 50*time.Millisecond) {
+		from := time.Now()
+		resp, err := client.Get("http://" + s.address + "/health")
+		if err != nil {
+			continue
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		r.stalled(from, time.Now())
+	}
+}
+
+// stalled files a time that something was kept from running, if it was long.
+func (r *rig) stalled(from, until time.Time) {
+	if until.Sub(from) < longStall {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.disturbed = append(r.disturbed, span{
+		name: "stall", want: []string{"ok", "timeout_connect", "timeout_first_token", "timeout_idle", "timeout_total"}, from: from, until: until,
+	})
 }
 
 // stood reports whether the machine did.

@@ -177,7 +177,8 @@ func (w *watch) missing(disturbed []span) (always, now []string) {
 	return always, now
 }
 
-// short reports whether files were short: then there is none for /proc either, from which client_golang has what it says of the process.
+// short reports whether files were short when a page was rendered, up to some seconds before it was here: then there is none for /proc
+// either, from which client_golang has what it says of the process.
 func short(at time.Time, disturbed []span) bool {
-	return slices.ContainsFunc(disturbed, func(s span) bool { return s.name == "files" && s.touches(at.Add(-time.Second), at) })
+	return slices.ContainsFunc(disturbed, func(s span) bool { return s.name == "files" && s.touches(at.Add(-3*time.Second), at) })
 }

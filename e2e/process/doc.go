@@ -2,5 +2,5 @@
 // ends, and that the end of its log is shown when the test fails.
 //
 //	Start ──> Ready ──> ... ──> Kill, and Start again
-//	                     └────> Stop: SIGTERM, and 20 s for it to end in order
+//	                     └────> Stop: SIGTERM, and 30 s for it to end in order
 package process

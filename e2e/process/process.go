@@ -17,7 +17,7 @@ import (
 )
 
 // grace is how long a program may take to end in order.
-const grace = 20 * time.Second
+const grace = 30 * time.Second
 
 // Process is a program that runs until it is stopped or the test ends. Make it with Start.
 type Process struct {
