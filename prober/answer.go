@@ -14,6 +14,9 @@ import (
 //
 // A deadline is armed at the first byte, at the first token and at the finish only. What comes in between moves it, and that is
 // looked at when it fires: so an event costs no timer, and a stream is still given up on time.
+//
+// A deadline is missed by a server that sends nothing, and not by a prober that stood still: what has arrived by the time that it
+// gets to look counts. The limit of the whole request, at which the connection is closed, knows no such mercy.
 type answer struct {
 	m *measurement
 	x *transport.Exchange
@@ -33,26 +36,34 @@ const finishGrace = 5 * time.Second
 
 var errBodyTooLarge = errors.New("the answer is larger than the limit")
 
-// Read implements io.Reader: one read of the connection at most.
+// Read implements io.Reader: one read of the connection that gives bytes, at most.
 func (a *answer) Read(p []byte) (int, error) {
+	n, stamp, err := a.read(p)
+	if n > 0 || err == io.EOF && !stamp.At.IsZero() {
+		a.stamp = stamp
+	}
+	a.m.r.BodyBytes += int64(n)
+	if a.m.r.BodyBytes > a.m.limits.BodyBytes {
+		a.failed = errBodyTooLarge
+		return 0, a.failed
+	}
+	if err != nil && err != io.EOF {
+		a.failed = err
+	}
+	return n, err
+}
+
+// read reads until the deadline, as it is when it has come.
+func (a *answer) read(p []byte) (int, transport.Stamp, error) {
 	for {
 		n, stamp, err := a.x.ReadStamped(p)
-		if n > 0 || err == io.EOF && !stamp.At.IsZero() {
-			a.stamp = stamp
+		switch {
+		case n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || a.x.DeadlineEnds() || a.m.ctx.Err() != nil:
+			return n, stamp, err
+		case !time.Now().Before(a.deadline()):
+			return a.x.ReadLate(p)
 		}
-		a.m.r.BodyBytes += int64(n)
-		if a.m.r.BodyBytes > a.m.limits.BodyBytes {
-			a.failed = errBodyTooLarge
-			return 0, a.failed
-		}
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !a.x.DeadlineEnds() && a.m.ctx.Err() == nil && time.Now().Before(a.deadline()) {
-			a.arm()
-			continue
-		}
-		if err != nil && err != io.EOF {
-			a.failed = err
-		}
-		return n, err
+		a.arm()
 	}
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net"
+	"os"
 	"time"
 )
 
@@ -19,15 +20,23 @@ type receiver interface {
 
 	// writing notes that a request is about to be written: what arrived earlier is no answer to it.
 	writing(now time.Time)
+
+	// hurry has Read take what has arrived already, however long ago the deadline was, and never wait: its error is
+	// os.ErrDeadlineExceeded where that is nothing, or cannot be told.
+	hurry(on bool)
 }
 
 // userReceiver stamps with the user's clock.
 type userReceiver struct {
 	net.Conn
-	at time.Time
+	at       time.Time
+	hurrying bool
 }
 
 func (r *userReceiver) Read(p []byte) (int, error) {
+	if r.hurrying { // a net.Conn has no way to read without waiting
+		return 0, os.ErrDeadlineExceeded
+	}
 	n, err := r.Conn.Read(p)
 	r.at = time.Now()
 	return n, err
@@ -35,3 +44,4 @@ func (r *userReceiver) Read(p []byte) (int, error) {
 
 func (r *userReceiver) arrived() Stamp    { return Stamp{At: r.at} }
 func (r *userReceiver) writing(time.Time) {}
+func (r *userReceiver) hurry(on bool)     { r.hurrying = on }

@@ -33,9 +33,10 @@ type kernelReceiver struct {
 	raw  syscall.RawConn
 	recv func(fd uintptr) bool // k.recvmsg, bound once
 
-	base  time.Time
-	clock arrivalClock
-	stamp Stamp
+	base     time.Time
+	clock    arrivalClock
+	stamp    Stamp
+	hurrying bool
 
 	msg     unix.Msghdr
 	iov     unix.Iovec
@@ -67,6 +68,7 @@ func newKernelReceiver(tcp *net.TCPConn) *kernelReceiver {
 
 func (k *kernelReceiver) arrived() Stamp        { return k.stamp }
 func (k *kernelReceiver) writing(now time.Time) { k.clock.wrote(readingOf(now, k.base)) }
+func (k *kernelReceiver) hurry(on bool)         { k.hurrying = on }
 
 // recvmsg tries to read once and reports whether it is done; false waits until the socket is readable.
 func (k *kernelReceiver) recvmsg(fd uintptr) bool {
@@ -90,6 +92,19 @@ func (k *kernelReceiver) recvmsg(fd uintptr) bool {
 	}
 }
 
+// wait receives once the socket is readable or, in a hurry, if it is.
+func (k *kernelReceiver) wait() error {
+	if !k.hurrying {
+		return k.raw.Read(k.recv)
+	}
+	some := false
+	err := k.raw.Control(func(fd uintptr) { some = k.recvmsg(fd) }) // which no deadline keeps from it
+	if err == nil && !some {
+		err = &net.OpError{Op: "read", Net: "tcp", Source: k.LocalAddr(), Addr: k.RemoteAddr(), Err: os.ErrDeadlineExceeded}
+	}
+	return err
+}
+
 // Read implements net.Conn.
 func (k *kernelReceiver) Read(p []byte) (int, error) {
 	if len(p) == 0 {
@@ -97,7 +112,7 @@ func (k *kernelReceiver) Read(p []byte) (int, error) {
 	}
 	k.iov.Base = &p[0]
 	k.iov.SetLen(len(p))
-	err := k.raw.Read(k.recv)
+	err := k.wait()
 	k.iov.Base = nil
 	now := time.Now()
 	k.stamp = Stamp{At: now}

@@ -3,9 +3,12 @@ package transport
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -210,5 +213,104 @@ func TestReadAllocates(t *testing.T) {
 		}
 	}); got != 0 {
 		t.Errorf("ReadStamped allocates %v times; want 0", got)
+	}
+}
+
+// arrived waits until there is something to read.
+func arrived(t *testing.T, socket net.Conn) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); alive(socket); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("nothing has arrived for a minute")
+		}
+	}
+}
+
+// A process that stood still finds its deadline passed, and what arrived before.
+func TestReadLate(t *testing.T) {
+	stamped(t)
+	certs := newCertificates(t)
+	for _, tt := range []struct {
+		name   string
+		listen func(net.Listener) net.Listener
+	}{
+		{"plain", nil},
+		{"TLS", certs.listener},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			url, next, sent := timedServer(t, tt.listen)
+			opts := Options{}
+			if tt.listen != nil {
+				url = strings.Replace(url, "http:", "https:", 1)
+				opts.HTTP.TLSConfig.CAFile = certs.caFile
+			}
+			x, err := newClient(t, opts).Do(t.Context(), post(t, url, "{}"), Deadlines{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer x.Close()
+			p := make([]byte, 4096)
+			next <- 1
+			<-sent
+			if n, _, err := x.ReadStamped(p); n != 250 || err != nil {
+				t.Fatalf("first event: %d bytes, %v", n, err)
+			}
+			next <- 2
+			times := <-sent
+			arrived(t, x.body.(*h1).conn.socket)
+			deadline := time.Now()
+			x.SetReadDeadline(deadline)
+			if n, _, err := x.ReadStamped(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("ReadStamped past the deadline = %d, %v; want %v", n, err, os.ErrDeadlineExceeded)
+			}
+			n, stamp, err := x.ReadLate(p)
+			if n != 250 || err != nil || !strings.HasPrefix(string(p), "data: 2 ") {
+				t.Errorf("ReadLate = %d, %v: %.10q; want the second event", n, err, p)
+			}
+			if !stamp.Kernel || stamp.At.Before(times.before.Add(-time.Millisecond)) || stamp.At.After(deadline.Add(time.Millisecond)) || stamp.Delay <= 0 {
+				t.Errorf("stamp %+v; want the kernel's, from %v to %v", stamp, times.before, deadline)
+			}
+			if n, _, err := x.ReadLate(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("ReadLate of nothing = %d, %v; want %v", n, err, os.ErrDeadlineExceeded)
+			}
+			x.SetReadDeadline(time.Time{})
+			next <- 3
+			<-sent
+			if n, _, err := x.ReadStamped(p); n != 250 || err != nil || !strings.HasPrefix(string(p), "data: 3 ") {
+				t.Errorf("third event: %d bytes, %v: %.10q", n, err, p)
+			}
+		})
+	}
+}
+
+func TestReadLateHeader(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		status     int
+	}{
+		{"there", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200},
+		{"in part", "HTTP/1.1 200 OK\r\n", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, func(c net.Conn) {
+				io.WriteString(c, tt.text)
+				io.Copy(io.Discard, c)
+			})
+			socket, err := net.Dial("tcp", s.listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer socket.Close()
+			arrived(t, socket)
+			recv := newReceiver(socket)
+			h := newH1(t.Context(), newClient(t, Options{}), &conn{Conn: recv, recv: recv, socket: socket})
+			defer h.release()
+			recv.SetDeadline(time.Now())
+			x := new(Exchange)
+			err = h.header(x, post(t, s.url(), "{}"))
+			if e, ok := errors.AsType[*Error](err); x.Status != tt.status || tt.status == 0 && (!ok || !e.Timeout) || tt.status != 0 && err != nil {
+				t.Errorf("header() = %v, status %d; want %d, or a timeout", err, x.Status, tt.status)
+			}
+		})
 	}
 }

@@ -32,6 +32,18 @@ type body interface {
 // where the bytes cannot be read, os.ErrDeadlineExceeded where a deadline passed.
 func (x *Exchange) ReadStamped(p []byte) (int, Stamp, error) { return x.body.readStamped(p) }
 
+// ReadLate is ReadStamped, but takes what has arrived by the time that it looks even where the read deadline has passed before:
+// ReadStamped does not look then. Where that cannot be done, as with what net/http carries, it is ReadStamped.
+func (x *Exchange) ReadLate(p []byte) (int, Stamp, error) {
+	h, ok := x.body.(*h1)
+	if !ok {
+		return x.body.readStamped(p)
+	}
+	h.late = true
+	defer func() { h.late = false }()
+	return h.readStamped(p)
+}
+
 // SetReadDeadline bounds all reads from now on; zero: no bound. Setting it costs more than letting it be, so move a
 // deadline when it has passed, not with each event. Where net/http carries the exchange (see Options.HTTP2), a
 // deadline that has passed ends it.

@@ -37,6 +37,7 @@ type h1 struct {
 	left  []byte // received behind the header, not yet decoded
 	last  Stamp  // of the latest read of the connection
 	keep  bool   // the server keeps the connection open
+	late  bool   // what has arrived is read even past the deadline
 	err   error  // what every further read returns
 	over  bool   // closed
 }
@@ -146,7 +147,7 @@ func (h *h1) header(x *Exchange, req *http.Request) error {
 		if len(buf) == cap(buf) {
 			buf = append(make([]byte, 0, min(2*cap(buf)+1, limit)), buf...)
 		}
-		n, err := h.conn.Read(buf[len(buf):cap(buf)])
+		n, err := h.conn.readLate(buf[len(buf):cap(buf)])
 		h.arrived()
 		buf = buf[:len(buf)+n]
 		switch {
@@ -232,8 +233,14 @@ func (h *h1) fill(p []byte) (n int, err error) {
 			h.left = nil // lets the header's buffer go
 		}
 	} else {
-		n, rerr = h.conn.Read(p[:h.frame.want(len(p))])
-		h.arrived()
+		if want := p[:h.frame.want(len(p))]; h.late {
+			n, rerr = h.conn.readLate(want)
+		} else {
+			n, rerr = h.conn.Read(want)
+		}
+		if n > 0 || !errors.Is(rerr, os.ErrDeadlineExceeded) {
+			h.arrived() // else nothing did, and what is read later can have arrived before
+		}
 	}
 	body, used, err := h.frame.decode(p[:n])
 	switch {

@@ -2,7 +2,9 @@ package transport
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -20,6 +22,21 @@ type conn struct {
 	socket   net.Conn // as it was dialled
 	key      poolKey
 	idle     time.Time // since when it is unused
+}
+
+// readLate is Read, but takes what has arrived by the time that it looks even where the deadline has passed before: Read does
+// not look then. A deadline is the peer's, and a process that stood still is late itself.
+func (c *conn) readLate(p []byte) (int, error) {
+	n, err := c.Read(p)
+	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	c.recv.hurry(true)
+	defer c.recv.hurry(false)
+	if n, err := c.Read(p); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	return 0, err
 }
 
 // drop closes the connection without a word. Taking leave in TLS could wait for a peer that no longer reads.
