@@ -64,8 +64,8 @@ func timedServer(t testing.TB, listen func(net.Listener) net.Listener) (url stri
 	return s.url(), nextc, sentc
 }
 
-// The stamp is the time at which the event was sent, however late it is read.
-func TestKernelStamp(t *testing.T) {
+// askTimed has do read what a timedServer answers, plainly and over TLS.
+func askTimed(t *testing.T, do func(t *testing.T, x *Exchange, next chan<- int, sent <-chan sending)) {
 	stamped(t)
 	certs := newCertificates(t)
 	for _, tt := range []struct {
@@ -82,53 +82,58 @@ func TestKernelStamp(t *testing.T) {
 				url = strings.Replace(url, "http:", "https:", 1)
 				opts.HTTP.TLSConfig.CAFile = certs.caFile
 			}
-			c := newClient(t, opts)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			x, err := c.Do(ctx, post(t, url, "{}"), Deadlines{})
+			x, err := newClient(t, opts).Do(ctx, post(t, url, "{}"), Deadlines{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer x.Close()
-
-			// On the loopback interface an arrival is stamped within the write. The processor may be lost after it.
-			const slack = 2 * time.Duration(clockTolerance)
-			p := make([]byte, 4096)
-			var last time.Time
-			for i := range 60 {
-				late := i%3 == 0 // the reader is busy when the event arrives
-				next <- i
-				var w sending
-				if late {
-					w = <-sent
-					busy := time.Now()
-					for time.Since(busy) < 3*time.Millisecond {
-					}
-				}
-				n, stamp, err := x.ReadStamped(p)
-				now := time.Now()
-				if err != nil || n != 250 {
-					t.Fatalf("ReadStamped() = %d, %v; want 250", n, err)
-				}
-				if !late {
-					w = <-sent
-				}
-				if !stamp.Kernel || stamp.Delay < 0 {
-					t.Errorf("event %d: stamp = %+v; want the kernel's", i, stamp)
-				}
-				if stamp.At.Before(w.before.Add(-slack)) || stamp.At.After(w.after.Add(slack)) {
-					t.Errorf("event %d: sent between %v and %v, stamped %v", i, w.before, w.after, stamp.At)
-				}
-				if read := stamp.At.Add(stamp.Delay); read.After(now) || late && stamp.Delay < 3*time.Millisecond-slack {
-					t.Errorf("event %d: %v after its arrival, late %t, at %v", i, stamp.Delay, late, now)
-				}
-				if stamp.At.Before(last) {
-					t.Errorf("event %d: arrived %v before the one before it", i, last.Sub(stamp.At))
-				}
-				last = stamp.At
-			}
+			do(t, x, next, sent)
 		})
 	}
+}
+
+// The stamp is the time at which the event was sent, however late it is read.
+func TestKernelStamp(t *testing.T) {
+	askTimed(t, func(t *testing.T, x *Exchange, next chan<- int, sent <-chan sending) {
+		// On the loopback interface an arrival is stamped within the write. The processor may be lost after it.
+		const slack = 2 * time.Duration(clockTolerance)
+		p := make([]byte, 4096)
+		var last time.Time
+		for i := range 60 {
+			late := i%3 == 0 // the reader is busy when the event arrives
+			next <- i
+			var w sending
+			if late {
+				w = <-sent
+				busy := time.Now()
+				for time.Since(busy) < 3*time.Millisecond {
+				}
+			}
+			n, stamp, err := x.ReadStamped(p)
+			now := time.Now()
+			if err != nil || n != 250 {
+				t.Fatalf("ReadStamped() = %d, %v; want 250", n, err)
+			}
+			if !late {
+				w = <-sent
+			}
+			if !stamp.Kernel || stamp.Delay < 0 {
+				t.Errorf("event %d: stamp = %+v; want the kernel's", i, stamp)
+			}
+			if stamp.At.Before(w.before.Add(-slack)) || stamp.At.After(w.after.Add(slack)) {
+				t.Errorf("event %d: sent between %v and %v, stamped %v", i, w.before, w.after, stamp.At)
+			}
+			if read := stamp.At.Add(stamp.Delay); read.After(now) || late && stamp.Delay < 3*time.Millisecond-slack {
+				t.Errorf("event %d: %v after its arrival, late %t, at %v", i, stamp.Delay, late, now)
+			}
+			if stamp.At.Before(last) {
+				t.Errorf("event %d: arrived %v before the one before it", i, last.Sub(stamp.At))
+			}
+			last = stamp.At
+		}
+	})
 }
 
 // On a reused connection the stamps go on, and every request has its own.
@@ -228,59 +233,39 @@ func arrived(t *testing.T, socket net.Conn) {
 
 // A process that stood still finds its deadline passed, and what arrived before.
 func TestReadLate(t *testing.T) {
-	stamped(t)
-	certs := newCertificates(t)
-	for _, tt := range []struct {
-		name   string
-		listen func(net.Listener) net.Listener
-	}{
-		{"plain", nil},
-		{"TLS", certs.listener},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			url, next, sent := timedServer(t, tt.listen)
-			opts := Options{}
-			if tt.listen != nil {
-				url = strings.Replace(url, "http:", "https:", 1)
-				opts.HTTP.TLSConfig.CAFile = certs.caFile
-			}
-			x, err := newClient(t, opts).Do(t.Context(), post(t, url, "{}"), Deadlines{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer x.Close()
-			p := make([]byte, 4096)
-			next <- 1
-			<-sent
-			if n, _, err := x.ReadStamped(p); n != 250 || err != nil {
-				t.Fatalf("first event: %d bytes, %v", n, err)
-			}
-			next <- 2
-			times := <-sent
-			arrived(t, x.body.(*h1).conn.socket)
-			deadline := time.Now()
-			x.SetReadDeadline(deadline)
-			if n, _, err := x.ReadStamped(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("ReadStamped past the deadline = %d, %v; want %v", n, err, os.ErrDeadlineExceeded)
-			}
-			n, stamp, err := x.ReadLate(p)
-			if n != 250 || err != nil || !strings.HasPrefix(string(p), "data: 2 ") {
-				t.Errorf("ReadLate = %d, %v: %.10q; want the second event", n, err, p)
-			}
-			if !stamp.Kernel || stamp.At.Before(times.before.Add(-time.Millisecond)) || stamp.At.After(deadline.Add(time.Millisecond)) || stamp.Delay <= 0 {
-				t.Errorf("stamp %+v; want the kernel's, from %v to %v", stamp, times.before, deadline)
-			}
-			if n, _, err := x.ReadLate(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("ReadLate of nothing = %d, %v; want %v", n, err, os.ErrDeadlineExceeded)
-			}
-			x.SetReadDeadline(time.Time{})
-			next <- 3
-			<-sent
-			if n, _, err := x.ReadStamped(p); n != 250 || err != nil || !strings.HasPrefix(string(p), "data: 3 ") {
-				t.Errorf("third event: %d bytes, %v: %.10q", n, err, p)
-			}
-		})
-	}
+	askTimed(t, func(t *testing.T, x *Exchange, next chan<- int, sent <-chan sending) {
+		p := make([]byte, 4096)
+		next <- 1
+		<-sent
+		if n, _, err := x.ReadStamped(p); n != 250 || err != nil {
+			t.Fatalf("first event: %d bytes, %v", n, err)
+		}
+		next <- 2
+		times := <-sent
+		arrived(t, x.body.(*h1).conn.socket)
+		deadline := time.Now()
+		x.SetReadDeadline(deadline)
+		if n, _, err := x.ReadStamped(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ReadStamped past the deadline = %d, %v; want %v", n, err, os.ErrDeadlineExceeded)
+		}
+		n, stamp, err := x.ReadLate(p)
+		if n != 250 || err != nil || !strings.HasPrefix(string(p), "data: 2 ") {
+			t.Errorf("ReadLate = %d, %v: %.10q; want the second event", n, err, p)
+		}
+		const slack = 2 * time.Duration(clockTolerance)
+		if !stamp.Kernel || stamp.At.Before(times.before.Add(-slack)) || stamp.At.After(deadline.Add(slack)) || stamp.Delay < 0 {
+			t.Errorf("stamp %+v; want the kernel's, from %v to %v", stamp, times.before, deadline)
+		}
+		if n, _, err := x.ReadLate(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ReadLate of nothing = %d, %v; want %v", n, err, os.ErrDeadlineExceeded)
+		}
+		x.SetReadDeadline(time.Time{})
+		next <- 3
+		<-sent
+		if n, _, err := x.ReadStamped(p); n != 250 || err != nil || !strings.HasPrefix(string(p), "data: 3 ") {
+			t.Errorf("third event: %d bytes, %v: %.10q", n, err, p)
+		}
+	})
 }
 
 func TestReadLateHeader(t *testing.T) {
