@@ -218,8 +218,10 @@ func planned(t *testing.T, requests []*runs.Request) (all []string) {
 }
 
 // TestShardsAreOneWorker runs a ramp with one process and with four that take a share each, at the same time, against one
-// server: the requests are the same, to the nanosecond and the probe; the merged histograms are the sums, bucket by bucket; and
-// the percentiles of both are those of their requests, of which each took as long as the server drew for it.
+// server: the requests are the same, to the nanosecond and the probe; the merged histograms are the sums, bucket by bucket; the
+// percentiles of both are those of their requests, of which each took as long as the server drew for it; and both are samples of the
+// same: order statistics leave their quantiles open to within intervals that meet. The lower end is that of what was drawn, for a
+// machine that stood still made times longer in one of them.
 func TestShardsAreOneWorker(t *testing.T) {
 	const shards = 4
 	rig := newShardRig(t, `{mix: {short: 3, long: 1}, arrivals: {process: poisson, rate: 30/s}, stages: [{hold: 15s}, {to: 60/s, over: 4s}]}`)
@@ -287,22 +289,29 @@ func TestShardsAreOneWorker(t *testing.T) {
 		t.Errorf("%d and %d times to first token; want %d", one.Count(), four.Count(), len(union))
 	}
 	draws := rig.server.draws(t)
-	for _, by := range []struct {
+	quantiles := []float64{.5, .9, .95, .99}
+	var within [2][][2]time.Duration // which quantiles of the distribution the samples leave open
+	for i, by := range []struct {
 		name     string
 		ttft     *record.Histogram
 		requests []*runs.Request
 	}{{"one worker", one, alone}, {"four", four, shared}} {
-		var ttfts, added []time.Duration // added: by the machine, to what the server drew
+		var ttfts, drawn, added []time.Duration // added: by the machine, to what the server drew
 		for _, r := range by.requests {
 			ttft := time.Duration(r.Steps[runs.StepFirstToken])
-			ttfts, added = append(ttfts, ttft), append(added, ttft-draws[r.ID])
+			ttfts, drawn, added = append(ttfts, ttft), append(drawn, draws[r.ID]), append(added, ttft-draws[r.ID])
 			if draws[r.ID] == 0 {
 				t.Errorf("%s: request %s is on record, and never came", by.name, r.ID)
 			}
 		}
 		slices.Sort(ttfts)
+		slices.Sort(drawn)
 		slices.Sort(added)
-		for _, q := range []float64{.5, .9, .95, .99} {
+		for _, q := range quantiles {
+			off := 3.2905 * math.Sqrt(q*(1-q)/float64(len(drawn)))
+			low, high := drawn[record.Rank(max(q-off, 0), len(drawn))-1], by.ttft.Quantile(min(q+off, 1))
+			within[i] = append(within[i], [2]time.Duration{low, high})
+			t.Logf("%s: p%v of %d: %v (%v to %v)", by.name, 100*q, by.ttft.Count(), by.ttft.Quantile(q), low, high)
 			got, want := by.ttft.Quantile(q), ttfts[record.Rank(q, len(ttfts))-1]
 			if (got - want).Abs() > want/500+20*time.Microsecond { // a bucket, and as much again
 				t.Errorf("%s: p%v is %v; want %v, as its requests have it", by.name, 100*q, got, want)
@@ -310,10 +319,15 @@ func TestShardsAreOneWorker(t *testing.T) {
 		}
 		// A machine that stands still makes times longer, never shorter (its two clocks are 5 ms apart at most), and never all of them.
 		least := added[0]
-		t.Logf("%s: p50 %v, p99 %v; the machine added %v to %v, at most %v to half of them", by.name,
-			by.ttft.Quantile(.5), by.ttft.Quantile(.99), least, added[len(added)-1], added[len(added)/2])
+		t.Logf("%s: the machine added %v to %v, at most %v to half of them", by.name, least, added[len(added)-1], added[len(added)/2])
 		if least < -5*time.Millisecond || least > 100*time.Millisecond {
 			t.Errorf("%s: times to first token are above what the server drew by %v at least; want 0 to 100 ms", by.name, least)
+		}
+	}
+	// Two such intervals that do not meet come of one distribution less than once in 100,000 comparisons.
+	for n, q := range quantiles {
+		if alone, shared := within[0][n], within[1][n]; alone[0] > shared[1] || shared[0] > alone[1] {
+			t.Errorf("p%v: one worker has %v, four have %v, with 99.9 %% confidence", 100*q, alone, shared)
 		}
 	}
 

@@ -349,7 +349,10 @@ func (p *process) there(ramp string, nominal time.Time) bool {
 			until = asked.Add(claimWithin) // else it hangs
 		}
 		if answered, ok := p.first(l, "answered", ramp, nominal); ok {
-			until = answered.Add(beginsWithin)
+			until = answered
+			if p.ran(ramp, nominal) == 0 || len(p.when("unknown", ramp, nominal)) > 0 { // it may have to begin it, or to report it, yet
+				until = until.Add(beginsWithin)
+			}
 		}
 		if killed.After(until) && !p.stopped(l, from, until) && !p.busy(l, ramp, start) {
 			return true
@@ -402,6 +405,14 @@ func (p *process) when(what, ramp string, nominal time.Time) (all []did) {
 	return all
 }
 
+// ran is how often an occasion ran.
+func (c *campaign) ran(ramp string, nominal time.Time) (n int) {
+	for _, p := range c.all {
+		n += len(p.when("run", ramp, nominal))
+	}
+	return n
+}
+
 // claimant is who has an occasion; false: nobody. An empty name is one that was killed before it had written its name down.
 func (c *campaign) claimant(ramp string, nominal time.Time) (string, bool) {
 	if c.kind == "files" {
@@ -434,15 +445,10 @@ func (c *campaign) shown() (s shown) {
 		nominal := c.begin.Add(time.Duration(round) * every)
 		for n := range rampsOfProcess {
 			ramp := "soak-" + strconv.Itoa(n)
-			runs, there := 0, false
-			for _, p := range c.all {
-				runs += len(p.when("run", ramp, nominal))
-				there = there || p.there(ramp, nominal)
-			}
-			if runs == 1 {
+			if c.ran(ramp, nominal) == 1 {
 				s.once++
 			}
-			if there {
+			if slices.ContainsFunc(c.all, func(p *process) bool { return p.there(ramp, nominal) }) {
 				s.covered++
 			}
 		}
@@ -465,9 +471,9 @@ func (c *campaign) check() {
 			ramp := "soak-" + strconv.Itoa(n)
 			what := fmt.Sprintf("%s at %s", ramp, nominal.UTC().Format(time.TimeOnly))
 			holder, claimed := c.claimant(ramp, nominal)
-			var there, runs, told, unknown int
+			var there, told, unknown int
+			runs := c.ran(ramp, nominal)
 			for _, p := range c.all {
-				runs += len(p.when("run", ramp, nominal))
 				told += len(p.when("missed", ramp, nominal))
 				if p.there(ramp, nominal) {
 					there++
