@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -67,6 +68,7 @@ func TestFaultsInStreams(t *testing.T) {
 				if tr, _ := s.Truth("r"); tr.Fault != test.fault {
 					t.Errorf("the truth names the fault %q; want %q", tr.Fault, test.fault)
 				}
+				synctest.Wait() // a handler gives its place back after its last byte
 				if got := s.engine.load(); got != (load{}) {
 					t.Errorf("afterwards load() = %+v; want nothing", got)
 				}
